@@ -1,0 +1,67 @@
+// Everything the kernel tells, as one stream of records in kernel-time order.
+#ifndef CAIRN_AGENT_CAPTURE_CAPTURE_H_
+#define CAIRN_AGENT_CAPTURE_CAPTURE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "policy/wanted.h"
+#include "ledger/subject.h"
+#include "proto/record.pb.h"
+
+namespace cairn::capture {
+
+enum class AuditMode { kAuto, kUnicast, kMulticast, kOff };
+
+struct CaptureOptions {
+  AuditMode audit = AuditMode::kAuto;
+  bool bpf = true;
+  uint32_t ring_bytes = 1 << 20;           // of each ring; a power of two
+  std::vector<std::string> own_paths;      // the agent's own files: always watched
+  std::vector<int> ignore_pids;            // whose own I/O is not captured (the shipper's)
+};
+
+// One event. The pointers are valid inside the callback; `record` may be changed there.
+struct Captured {
+  uint64_t time_ns = 0;  // CLOCK_BOOTTIME
+  Record* record = nullptr;
+  ledger::Subject* subject = nullptr;  // null: no process (some audit records)
+};
+
+// Capture thread only.
+class Capture {
+ public:
+  // Tries the backends in order and keeps the best that loads; never fails for want of BPF or
+  // audit alone, since backend(), backend_reason() and audit_mode() say what was had.
+  static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options);
+  virtual ~Capture() = default;  // puts the kernel's audit settings back
+
+  // An epoll descriptor that is readable when something critical waits or a ring has become
+  // non-empty.
+  virtual int wait_fd() const = 0;
+
+  // Hands out all that is older than the watermark (1 ms), in order; losses come out as
+  // agent.loss records in the same stream. Returns how many.
+  virtual size_t Drain(absl::FunctionRef<void(const Captured&)> sink) = 0;
+
+  // What the policy wants from now on; may let more through, never less.
+  virtual absl::Status SetWanted(const policy::Wanted& wanted) = 0;
+
+  // The subject of a live process, for records the agent makes itself; null if unknown.
+  virtual ledger::Subject* FindProcess(uint32_t pid) = 0;
+
+  virtual void FillHeartbeat(Heartbeat* heartbeat) = 0;
+  virtual const std::string& backend() const = 0;
+  virtual const std::string& backend_reason() const = 0;
+  virtual const std::string& audit_mode() const = 0;
+  virtual size_t snapshot_processes() const = 0;
+};
+
+}  // namespace cairn::capture
+
+#endif  // CAIRN_AGENT_CAPTURE_CAPTURE_H_

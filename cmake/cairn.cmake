@@ -1,0 +1,62 @@
+# What every target of ours is compiled with, and the four ways to declare one.
+
+add_library(cairn_options INTERFACE)
+target_compile_options(cairn_options INTERFACE
+  -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror=return-type -Werror=unused-result
+  -fstack-protector-strong -fno-omit-frame-pointer)
+target_include_directories(cairn_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+# Abseil and protobuf headers are not ours to warn about: they come in as SYSTEM.
+if(CAIRN_SANITIZE)
+  target_compile_options(cairn_options INTERFACE -fsanitize=${CAIRN_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(cairn_options INTERFACE -fsanitize=${CAIRN_SANITIZE})
+else()
+  target_compile_definitions(cairn_options INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(cairn_options INTERFACE -Wthread-safety -Werror=thread-safety)
+endif()
+
+# cairn_library(NAME SRCS ... DEPS ...): the one static library of a folder.
+function(cairn_library name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${name} STATIC ${arg_SRCS})
+  target_link_libraries(${name} PUBLIC ${arg_DEPS} PRIVATE cairn_options)
+endfunction()
+
+# cairn_program(NAME SRCS ... DEPS ...): an installed program.
+function(cairn_program name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} cairn_options)
+endfunction()
+
+# cairn_test(NAME LABELS unit SRCS ... DEPS ...): one binary; CTest gets one entry per test in it.
+function(cairn_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;SRCS;DEPS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} cairn_options GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    CAIRN_SOURCE_DIR="${PROJECT_SOURCE_DIR}" CAIRN_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  set(locks "")
+  if("root" IN_LIST arg_LABELS)
+    set(locks kernel)   # kernel audit and BPF load are global: such tests run one at a time
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} RESOURCE_LOCK "${locks}"
+    SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+endfunction()
+
+# cairn_fuzz(NAME SRCS ... DEPS ...): a libFuzzer target; seeds in tests/fuzz/seeds/NAME/.
+function(cairn_fuzz name)
+  if(NOT CAIRN_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} cairn_options)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_property(GLOBAL APPEND PROPERTY CAIRN_FUZZ_TARGETS ${name})
+endfunction()

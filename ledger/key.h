@@ -1,0 +1,40 @@
+// Ed25519 keys (RFC 8032), through OpenSSL.
+#ifndef CAIRN_LEDGER_KEY_H_
+#define CAIRN_LEDGER_KEY_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/secret.h"
+
+namespace cairn::ledger {
+
+// A private key in locked memory. Move only. Sign from one thread at a time.
+class SigningKey {
+ public:
+  static SigningKey Generate();
+  // RFC 8032 seed, 32 bytes.
+  static SigningKey FromSeed(Secret32 seed);
+  // A file of 64 hexadecimal digits and a newline, mode 0600, owned by the caller, made by
+  // `cairn key init`. InvalidArgument: its content. PermissionDenied: its mode or owner.
+  static absl::StatusOr<SigningKey> Load(const std::string& path);
+
+  const std::string& public_key() const { return public_key_; }  // 32 bytes
+  std::string Sign(absl::string_view message) const;             // 64 bytes
+  absl::string_view seed() const { return seed_.view(); }
+
+ private:
+  explicit SigningKey(Secret32 seed);
+
+  Secret32 seed_;
+  std::string public_key_;
+};
+
+// True when `signature` (64 bytes) over `message` is by `public_key` (32 bytes).
+bool VerifySignature(absl::string_view public_key, absl::string_view message,
+                     absl::string_view signature);
+
+}  // namespace cairn::ledger
+
+#endif  // CAIRN_LEDGER_KEY_H_

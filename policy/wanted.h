@@ -1,0 +1,21 @@
+// What a compiled policy asks of the kernel-side filter: an over-approximation of what any
+// rule could record.
+#ifndef CAIRN_POLICY_WANTED_H_
+#define CAIRN_POLICY_WANTED_H_
+
+#include <bitset>
+
+#include "proto/record.pb.h"
+
+namespace cairn::policy {
+
+struct Wanted {
+  std::bitset<256> types;  // by EventType
+
+  bool Has(EventType type) const { return types.test(static_cast<size_t>(type)); }
+  void Add(EventType type) { types.set(static_cast<size_t>(type)); }
+};
+
+}  // namespace cairn::policy
+
+#endif  // CAIRN_POLICY_WANTED_H_

@@ -1,0 +1,25 @@
+#include "base/crc32c.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace cairn {
+namespace {
+
+// RFC 3720 appendix B.4.
+TEST(Crc32c, KnownAnswers) {
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
+}
+
+TEST(Crc32c, ExtendsAtEverySplit) {
+  const std::string text = "The quick brown fox jumps over the lazy dog";
+  for (size_t i = 0; i <= text.size(); ++i) {
+    EXPECT_EQ(ExtendCrc32c(Crc32c(text.substr(0, i)), text.substr(i)), Crc32c(text)) << i;
+  }
+}
+
+}  // namespace
+}  // namespace cairn
