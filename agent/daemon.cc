@@ -1,0 +1,191 @@
+#include "agent/daemon.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/clock.h"
+#include "agent/notify.h"
+#include "agent/own_records.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace cairn::agent {
+namespace {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kBeatNs = 10 * kSecondNs;
+constexpr uint64_t kFaultRetryNs = kSecondNs;
+// After the last event: long enough for the 1 ms watermark to let it through.
+constexpr uint64_t kLingerNs = 3 * kMillisecondNs;
+constexpr uint64_t kSuspendNs = kSecondNs;
+
+uint64_t SuspendedNs() { return BootNs() - MonotonicNs(); }
+
+}  // namespace
+
+absl::Status Daemon::Run() {
+  Notify("READY=1\nSTATUS=recording");
+  LogInfo("recording: ", capture_->backend(), ", audit ", capture_->audit_mode(), ", log ",
+          log_dir_);
+  while (!stopping_) {
+    Wait();
+    HandleSignals();
+    const size_t events = Drain();
+    if (events > 0) {
+      const absl::Status flushed = ledger_->Flush();
+      if (!flushed.ok() && !recorder_->faulty()) LogWarning("flush: ", flushed.message());
+    }
+    if (std::exchange(receipts_ready_, false)) CheckReceipts();
+    if (std::exchange(control_ready_, false)) control_->Serve();
+    DoWhatIsDue();
+  }
+  return Stop();
+}
+
+// Sleeps until something is to be done. While events come, that is a millisecond later
+// whatever the kernel says: no wake-up per event, and none at all when nothing happens.
+void Daemon::Wait() {
+  const uint64_t now_ns = BootNs();
+  const bool draining = now_ns < drain_until_ns_;
+  if (!draining && !capture_armed_) {
+    epoll_event event = {};
+    event.events = EPOLLIN | EPOLLONESHOT;
+    event.data.fd = capture_->wait_fd();
+    capture_armed_ = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, capture_->wait_fd(), &event) == 0;
+  }
+  uint64_t until_ns = std::min(next_due_ns_, next_beat_ns_);
+  if (draining) until_ns = std::min(until_ns, now_ns + kMillisecondNs);
+  const uint64_t wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+  const timespec timeout = {.tv_sec = static_cast<time_t>(wait_ns / kSecondNs),
+                            .tv_nsec = static_cast<long>(wait_ns % kSecondNs)};
+  epoll_event events[8];
+  const int n = ::epoll_pwait2(epoll_.get(), events, 8, &timeout, nullptr);
+  for (int i = 0; i < n; ++i) {
+    const int fd = events[i].data.fd;
+    receipts_ready_ |= fd == receipts_->wait_fd();
+    control_ready_ |= fd == control_->wait_fd();
+    if (fd == capture_->wait_fd()) {
+      capture_armed_ = false;
+      drain_until_ns_ = BootNs() + kLingerNs;
+    }
+  }
+}
+
+void Daemon::HandleSignals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+    Requester requester;
+    requester.pid = info.ssi_pid;
+    requester.uid = info.ssi_uid;
+    switch (info.ssi_signo) {
+      case SIGHUP:
+        requester.trigger = "SIGHUP";
+        Notify("RELOADING=1");
+        reloader_->Request(requester);
+        Notify("READY=1");
+        break;
+      case SIGUSR1:
+        Rotate("signal");
+        break;
+      default:
+        stop_reason_ = absl::StrCat("signal ", info.ssi_signo, " from ", Describe(requester));
+        stopping_ = true;
+    }
+  }
+}
+
+size_t Daemon::Drain() {
+  const size_t events = capture_->Drain([this](const capture::Captured& captured) {
+    writer_->See(captured);
+    recorder_->Take(captured);
+  });
+  if (events > 0) drain_until_ns_ = BootNs() + kLingerNs;
+  return events;
+}
+
+void Daemon::CheckReceipts() {
+  std::string error;
+  for (const ReceiptSeen& receipt : receipts_->Read(ledger_->stats().checkpoint_size, &error)) {
+    Record record;
+    record.set_type(AGENT_RECEIPT);
+    record.set_source(SOURCE_AGENT);
+    *record.mutable_receipt() = receipt;
+    TakeOwn(record, false);
+  }
+  if (!error.empty() && error != receipt_error_) {
+    LogError("receipt beyond this log: ", error);
+    TakeOwn(NoticeRecord(AGENT_TAMPER_ATTEMPT, "a collector holds more of this log than this disk",
+                         error),
+            true);
+  }
+  if (!error.empty()) receipt_error_ = error;
+}
+
+void Daemon::DoWhatIsDue() {
+  const uint64_t now_ns = BootNs();
+  CheckSuspend(now_ns);
+  if (now_ns >= next_beat_ns_) Beat(now_ns);
+  const uint64_t reload_ns = reloader_->Poll(now_ns);
+  if (recorder_->faulty()) recorder_->RetryAfterFault();
+  const auto next = ledger_->Tick();
+  uint64_t ledger_ns = UINT64_MAX;
+  if (!next.ok()) {
+    ledger_ns = now_ns + kFaultRetryNs;
+  } else if (*next < absl::Hours(1)) {
+    ledger_ns = now_ns + static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Nanoseconds(*next)));
+  }
+  if (recorder_->faulty()) ledger_ns = std::max(ledger_ns, now_ns + kFaultRetryNs / 4);
+  next_due_ns_ = std::min(ledger_ns, reload_ns);
+}
+
+// The epoch's keys were in memory that a hibernation image may hold: they end here.
+void Daemon::CheckSuspend(uint64_t now_ns) {
+  const uint64_t suspended_ns = SuspendedNs();
+  if (suspended_ns < suspended_ns_ + kSuspendNs) return;
+  TakeOwn(NoticeRecord(AGENT_SUSPEND, "resumed",
+                       absl::StrCat("suspended for ", (suspended_ns - suspended_ns_) / kSecondNs,
+                                    " s until boot time ", now_ns, " ns")),
+          true);
+  suspended_ns_ = suspended_ns;
+  Rotate("suspend");
+}
+
+void Daemon::Beat(uint64_t now_ns) {
+  next_beat_ns_ = now_ns + std::min(kBeatNs, watchdog_ns_ == 0 ? kBeatNs : watchdog_ns_);
+  TakeOwn(HeartbeatRecord(capture_.get(), recorder_->counts().counted, reloader_->current().rung),
+          true);
+  Notify("WATCHDOG=1");
+  control_ready_ = true;  // connections that said nothing end here
+}
+
+void Daemon::Rotate(absl::string_view reason) {
+  const absl::Status rotated = ledger_->Rotate(reason);
+  if (!rotated.ok()) LogError("rotate: ", rotated.message());
+}
+
+void Daemon::TakeOwn(const Record& record, bool urgent) {
+  recorder_->TakeOwn(record, capture_->FindProcess(static_cast<uint32_t>(::getpid())), urgent);
+}
+
+absl::Status Daemon::Stop() {
+  Notify("STOPPING=1");
+  // What the watermark still holds back is a millisecond away.
+  ::usleep(2000);
+  Drain();
+  TakeOwn(StopRecord(stop_reason_), true);
+  const absl::Status closed = ledger_->Close("stop");
+  LogInfo("stopped: ", stop_reason_, "; ", recorder_->counts().recorded, " records, ",
+          recorder_->counts().lost, " lost");
+  return closed;
+}
+
+}  // namespace cairn::agent

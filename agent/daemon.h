@@ -1,0 +1,88 @@
+// cairnd: one loop that drains the kernel, judges, appends, and answers.
+#ifndef CAIRN_AGENT_DAEMON_H_
+#define CAIRN_AGENT_DAEMON_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/capture/capture.h"
+#include "agent/control_server.h"
+#include "agent/policy_writer.h"
+#include "agent/receipts.h"
+#include "agent/recorder.h"
+#include "agent/reloader.h"
+#include "base/fd.h"
+#include "ledger/ledger.h"
+#include "proto/config.pb.h"
+#include "proto/control.pb.h"
+
+namespace cairn::agent {
+
+// The thread that calls Start is the capture thread and must call Run; Start blocks the
+// signals that Run takes (HUP, USR1, TERM, INT), so call it before other threads exist.
+class Daemon {
+ public:
+  // Opens log and kernel and records agent.start. Fails when no log can be written at all, or
+  // another cairnd runs.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const config::AgentConfig& config,
+                                                       const std::string& config_path);
+
+  // Until SIGTERM or SIGINT: then drains, records agent.stop and seals.
+  absl::Status Run();
+
+ private:
+  explicit Daemon(const config::AgentConfig& config) : config_(config) {}
+
+  absl::Status OpenLog();
+  absl::Status OpenKernel();
+  absl::Status OpenDoors();
+  void RecordStart(const std::string& config_path);
+
+  void Wait();
+  void HandleSignals();
+  size_t Drain();
+  void CheckReceipts();
+  void DoWhatIsDue();
+  void CheckSuspend(uint64_t now_ns);
+  void Beat(uint64_t now_ns);
+  absl::Status Stop();
+  void TakeOwn(const Record& record, bool urgent);
+  void Rotate(absl::string_view reason);
+  control::Reply Answer(const Peer& peer, const control::Request& request);
+  void FillStatus(control::Status* status) const;
+
+  const config::AgentConfig config_;
+  std::string origin_;
+  std::string log_dir_;
+  uint64_t started_wall_ns_ = 0;
+
+  // Declared in the order they depend on each other; destroyed in reverse.
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Receipts> receipts_;
+  std::unique_ptr<PolicyWriter> writer_;
+  std::unique_ptr<capture::Capture> capture_;
+  std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<ControlServer> control_;
+  Fd signals_;
+  Fd epoll_;
+
+  bool stopping_ = false;
+  std::string stop_reason_;
+  bool capture_armed_ = false;      // the capture descriptor may wake us
+  bool receipts_ready_ = true;
+  bool control_ready_ = false;
+  uint64_t drain_until_ns_ = 0;     // until then, drain every millisecond
+  uint64_t next_beat_ns_ = 0;
+  uint64_t next_due_ns_ = 0;        // of ledger and reloader
+  uint64_t watchdog_ns_ = 0;
+  uint64_t suspended_ns_ = 0;       // boot-time clock minus monotonic clock
+  std::string receipt_error_;
+};
+
+}  // namespace cairn::agent
+
+#endif  // CAIRN_AGENT_DAEMON_H_

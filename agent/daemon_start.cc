@@ -1,0 +1,193 @@
+// How cairnd comes up: log, policy, kernel, doors, in that order.
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/clock.h"
+#include "agent/daemon.h"
+#include "agent/notify.h"
+#include "agent/own_records.h"
+#include "base/host.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "ledger/key.h"
+#include "ledger/note.h"
+
+namespace cairn::agent {
+namespace {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+
+absl::StatusOr<Fd> TakeSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGHUP, SIGUSR1, SIGTERM, SIGINT}) sigaddset(&set, number);
+  ::signal(SIGPIPE, SIG_IGN);
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return ErrnoStatus(errno, "block signals");
+  Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return ErrnoStatus(errno, "signalfd");
+  return fd;
+}
+
+ledger::LedgerOptions OptionsOf(const config::AgentConfig& config) {
+  ledger::LedgerOptions options;
+  options.environment = config.environment();
+  options.boot_id = BootId();
+  options.binary_digest = FileDigest("/proc/self/exe");
+  for (const std::string& recipient : config.log().recipients()) {
+    options.recipients.push_back(absl::HexStringToBytes(recipient));
+  }
+  options.limits.segment_bytes = config.log().segment_bytes();
+  options.limits.segment_age = absl::Seconds(config.log().segment_age_s());
+  options.limits.commit_age = absl::Milliseconds(config.log().commit_age_ms());
+  options.limits.checkpoint_age = absl::Milliseconds(config.log().checkpoint_age_ms());
+  options.boot_time_ns = BootNs;
+  options.wall_time_ns = WallNs;
+  return options;
+}
+
+// Readers are the group `cairn`, where there is one.
+void ShareWithReaders(const std::string& dir) {
+  const group* readers = ::getgrnam("cairn");
+  if (readers == nullptr || ::geteuid() != 0) return;
+  // The set-group-id bit hands the group on to the segments made in it.
+  if (::chown(dir.c_str(), static_cast<uid_t>(-1), readers->gr_gid) != 0 ||
+      ::chmod(dir.c_str(), 02750) != 0) {
+    LogWarning(dir, ": cannot be shared with group cairn: ", std::strerror(errno));
+  }
+}
+
+capture::AuditMode AuditModeOf(absl::string_view name) {
+  if (name == "unicast") return capture::AuditMode::kUnicast;
+  if (name == "multicast") return capture::AuditMode::kMulticast;
+  if (name == "off") return capture::AuditMode::kOff;
+  return capture::AuditMode::kAuto;
+}
+
+std::string ParentOf(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
+
+bool Watch(int epoll, int fd, uint32_t events) {
+  epoll_event event = {};
+  event.events = events;
+  event.data.fd = fd;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::AgentConfig& config,
+                                                      const std::string& config_path) {
+  auto daemon = absl::WrapUnique(new Daemon(config));
+  daemon->started_wall_ns_ = WallNs();
+  ASSIGN_OR_RETURN(daemon->signals_, TakeSignals());
+  RETURN_IF_ERROR(daemon->OpenDoors());
+  RETURN_IF_ERROR(daemon->OpenLog());
+  RETURN_IF_ERROR(daemon->OpenKernel());
+  daemon->RecordStart(config_path);
+  return daemon;
+}
+
+// First, since it says whether another cairnd is already here.
+absl::Status Daemon::OpenDoors() {
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), ParentOf(config_.control().socket()), 0755));
+  ASSIGN_OR_RETURN(control_, ControlServer::Listen(
+                                 config_.control().socket(),
+                                 [this](const Peer& peer, const control::Request& request) {
+                                   return Answer(peer, request);
+                                 }));
+  epoll_.Reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid() || !Watch(epoll_.get(), control_->wait_fd(), EPOLLIN) ||
+      !Watch(epoll_.get(), signals_.get(), EPOLLIN)) {
+    return ErrnoStatus(errno, "epoll");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::OpenLog() {
+  const std::string& keys = config_.keys().dir();
+  ASSIGN_OR_RETURN(const std::string uuid, LoadHostUuid(keys));
+  ASSIGN_OR_RETURN(ledger::SigningKey key,
+                   ledger::SigningKey::Load(absl::StrCat(keys, "/", kLogKeyName)));
+  ASSIGN_OR_RETURN(const int incarnation, NewestIncarnation(config_.log().dir()));
+  origin_ = LogOrigin(config_.deployment(), uuid, absl::StrCat(incarnation));
+  log_dir_ = absl::StrCat(config_.log().dir(), "/", incarnation);
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), log_dir_, 0750));
+  ShareWithReaders(config_.log().dir());
+  ShareWithReaders(log_dir_);
+
+  std::vector<ledger::VerifierKey> collectors;
+  for (const std::string& text : config_.receipts().collectors()) {
+    ASSIGN_OR_RETURN(ledger::VerifierKey vkey, ledger::VerifierKey::Parse(text));
+    collectors.push_back(std::move(vkey));
+  }
+  const ledger::VerifierKey log_key = {origin_, ledger::SignatureType::kEd25519, key.public_key()};
+  ASSIGN_OR_RETURN(receipts_, Receipts::Watch(log_dir_ + "/receipts", log_key, collectors));
+  if (!Watch(epoll_.get(), receipts_->wait_fd(), EPOLLIN)) return ErrnoStatus(errno, "epoll");
+
+  ledger::LedgerOptions options = OptionsOf(config_);
+  options.dir = log_dir_;
+  options.origin = origin_;
+  ASSIGN_OR_RETURN(ledger_, ledger::Ledger::Open(std::move(options), std::move(key)));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::OpenKernel() {
+  policy::LoadResult policy =
+      policy::LoadPolicy(config_.policy().dir(), config_.environment(), nullptr);
+  for (const std::string& error : policy.change.errors()) LogError(error);
+  RETURN_IF_ERROR(ledger_->SetPolicy(1, policy.policy->digest()));
+  recorder_ = std::make_unique<Recorder>(ledger_.get());
+  recorder_->SetPolicy(policy.policy);
+  writer_ = std::make_unique<PolicyWriter>(config_.policy().dir());
+
+  capture::CaptureOptions options;
+  options.audit = AuditModeOf(config_.capture().audit());
+  options.bpf = config_.capture().backend() != "audit-only";
+  options.ring_bytes = config_.capture().ring_bytes();
+  options.own_paths = {config_.log().dir(), config_.keys().dir(), config_.policy().dir()};
+  ASSIGN_OR_RETURN(capture_, capture::Capture::Start(options));
+  RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted()));
+  reloader_ = std::make_unique<Reloader>(config_.policy().dir(), config_.environment(),
+                                         config_.receipts().wait_ms() * kMillisecondNs,
+                                         std::move(policy));
+  Reloader::Parts parts;
+  parts.recorder = recorder_.get();
+  parts.ledger = ledger_.get();
+  parts.capture = capture_.get();
+  parts.receipts = receipts_.get();
+  parts.writer = writer_.get();
+  reloader_->Connect(parts);
+  if (!Watch(epoll_.get(), capture_->wait_fd(), EPOLLONESHOT)) return ErrnoStatus(errno, "epoll");
+  return absl::OkStatus();
+}
+
+void Daemon::RecordStart(const std::string& config_path) {
+  TakeOwn(StartRecord(config_, *capture_, FileDigest("/proc/self/exe"), FileDigest(config_path)),
+          true);
+  policy::LoadResult first = reloader_->current();
+  first.change.set_new_generation(1);
+  Requester nobody;
+  nobody.trigger = "start";
+  TakeOwn(PolicyRecord(first, nobody), true);
+  if (capture_->backend() == "audit-only" && config_.capture().backend() != "audit-only") {
+    TakeOwn(NoticeRecord(AGENT_DEGRADED, "no BPF", capture_->backend_reason()), true);
+  }
+  suspended_ns_ = BootNs() - MonotonicNs();
+  watchdog_ns_ = WatchdogNs();
+  next_beat_ns_ = BootNs();
+}
+
+}  // namespace cairn::agent

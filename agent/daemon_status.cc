@@ -1,0 +1,104 @@
+// What cairnd answers on the control socket.
+#include "absl/strings/str_cat.h"
+#include "agent/clock.h"
+#include "agent/daemon.h"
+#include "agent/own_records.h"
+#include "base/host.h"
+#include "base/version.h"
+#include "proto/names.h"
+
+namespace cairn::agent {
+
+void Daemon::FillStatus(control::Status* status) const {
+  status->set_version(kVersion);
+  status->set_origin(origin_);
+  status->set_hostname(HostName());
+  status->set_environment(config_.environment());
+  status->set_started_wall_ns(started_wall_ns_);
+  status->set_now_wall_ns(WallNs());
+  status->set_backend(capture_->backend());
+  status->set_backend_reason(capture_->backend_reason());
+  status->set_audit_mode(capture_->audit_mode());
+  status->set_resident_bytes(ResidentBytes());
+
+  const policy::LoadResult& policy = reloader_->current();
+  status->set_policy_generation(reloader_->generation());
+  status->set_policy_digest(policy.policy->digest());
+  status->set_policy_rung(std::string(policy::RungName(policy.rung)));
+  for (const std::string& error : reloader_->errors()) {
+    if (status->policy_errors_size() == 20) break;
+    status->add_policy_errors(error);
+  }
+  for (const std::string& file : policy.change.files()) {
+    if (status->policy_files_size() == 100) break;
+    status->add_policy_files(file);
+  }
+
+  const ledger::LedgerStats log = ledger_->stats();
+  status->set_log_dir(log_dir_);
+  status->set_size(log.size);
+  status->set_checkpoint_size(log.checkpoint_size);
+  status->set_epoch(log.epoch);
+  status->set_records(log.records);
+  status->set_stored_bytes(log.stored_bytes);
+  status->set_segment_bytes(log.segment_bytes);
+  const absl::Status& fault = recorder_->faulty() ? recorder_->fault() : log.fault;
+  if (!fault.ok()) status->set_storage_fault(std::string(fault.message()));
+
+  const Counts& counts = recorder_->counts();
+  status->set_seen(counts.seen);
+  status->set_recorded(counts.recorded);
+  status->set_counted(counts.counted);
+  status->set_dropped(counts.dropped);
+  status->set_lost(counts.lost);
+  status->set_refused(counts.refused);
+  for (const auto& [key, count] : counts.loss_by) {
+    auto* loss = status->add_losses();
+    loss->set_source(key.first);
+    loss->set_reason(key.second);
+    loss->set_count(count);
+  }
+  for (size_t type = 0; type < counts.by_type.size(); ++type) {
+    if (counts.by_type[type] == 0) continue;
+    auto* event = status->add_events();
+    event->set_event(std::string(EventName(static_cast<EventType>(type))));
+    event->set_count(counts.by_type[type]);
+  }
+  for (const auto& [name, receipt] : receipts_->newest()) {
+    auto* newest = status->add_receipts();
+    newest->set_collector(name);
+    newest->set_size(receipt.size());
+    newest->set_time_s(receipt.time_s());
+  }
+}
+
+control::Reply Daemon::Answer(const Peer& peer, const control::Request& request) {
+  control::Reply reply;
+  Requester requester;
+  requester.trigger = "control";
+  requester.pid = peer.pid;
+  requester.uid = peer.uid;
+  const bool changes =
+      request.verb() == control::Request::RELOAD || request.verb() == control::Request::ROTATE;
+  if (changes && peer.uid != 0) {
+    reply.set_error(absl::StrCat("only root may do that; you are uid ", peer.uid));
+    return reply;
+  }
+  switch (request.verb()) {
+    case control::Request::STATUS:
+      FillStatus(reply.mutable_status());
+      break;
+    case control::Request::RELOAD:
+      reloader_->Request(requester);
+      FillStatus(reply.mutable_status());
+      break;
+    case control::Request::ROTATE:
+      Rotate("control");
+      break;
+    default:
+      reply.set_error("an unknown request");
+  }
+  return reply;
+}
+
+}  // namespace cairn::agent

@@ -1,0 +1,125 @@
+#include "agent/receipts.h"
+
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <pwd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace cairn::agent {
+namespace {
+
+constexpr size_t kMaxFiles = 16;
+constexpr size_t kMaxBytes = 32 << 10;
+
+// The bytes of DIR/NAME; empty when it is not a short regular file.
+std::string ReadReceiptFile(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat st;
+  if (!fd.valid() || ::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) return "";
+  std::string bytes(kMaxBytes + 1, '\0');
+  const ssize_t n = ::read(fd.get(), bytes.data(), bytes.size());
+  if (n < 0 || static_cast<size_t>(n) > kMaxBytes) return "";
+  bytes.resize(static_cast<size_t>(n));
+  return bytes;
+}
+
+void GiveToShipper(const std::string& dir) {
+  const passwd* shipper = ::getpwnam("cairn-shipper");
+  if (shipper == nullptr || ::geteuid() != 0) return;
+  if (::lchown(dir.c_str(), shipper->pw_uid, static_cast<gid_t>(-1)) != 0) {
+    LogWarning(dir, ": cannot be given to user cairn-shipper");
+  }
+}
+
+}  // namespace
+
+Receipts::Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
+                   std::vector<ledger::VerifierKey> collectors)
+    : dir_(std::move(dir)),
+      inotify_(std::move(inotify)),
+      log_key_(std::move(log_key)),
+      collectors_(std::move(collectors)) {}
+
+absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
+    const std::string& dir, ledger::VerifierKey log_key,
+    std::vector<ledger::VerifierKey> collectors) {
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir, 0750));
+  GiveToShipper(dir);
+  Fd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!inotify.valid()) return ErrnoStatus(errno, "inotify");
+  if (::inotify_add_watch(inotify.get(), dir.c_str(),
+                          IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW) < 0) {
+    return ErrnoStatus(errno, absl::StrCat("watch ", dir));
+  }
+  return absl::WrapUnique(
+      new Receipts(dir, std::move(inotify), std::move(log_key), std::move(collectors)));
+}
+
+std::vector<ReceiptSeen> Receipts::Read(uint64_t size, std::string* error) {
+  char events[4096];
+  while (::read(inotify_.get(), events, sizeof(events)) > 0) {
+    // Which file it was does not matter: there are few, and all are looked at.
+  }
+  std::vector<ReceiptSeen> seen;
+  const auto names = ListDirectory(dir_);
+  if (!names.ok()) return seen;
+  size_t files = 0;
+  for (const std::string& name : *names) {
+    if (name[0] == '.') continue;  // being written
+    if (++files > kMaxFiles) break;
+    ReadOne(name, size, &seen, error);
+  }
+  return seen;
+}
+
+void Receipts::ReadOne(const std::string& name, uint64_t size, std::vector<ReceiptSeen>* seen,
+                       std::string* error) {
+  const std::string bytes = ReadReceiptFile(absl::StrCat(dir_, "/", name));
+  if (bytes.empty()) return;
+  const auto note = ledger::Note::Parse(bytes);
+  if (!note.ok()) return;
+  const auto checkpoint = ledger::Checkpoint::Parse(note->text);
+  if (!checkpoint.ok() || checkpoint->origin != log_key_.name) return;
+  for (const ledger::VerifierKey& collector : collectors_) {
+    const auto known = newest_.find(collector.name);
+    if (known != newest_.end() && checkpoint->size <= known->second.size()) continue;
+    uint64_t time_s = 0;
+    if (ledger::CheckNote(*note, collector, &time_s) != ledger::NoteCheck::kValid) continue;
+    if (ledger::CheckNote(*note, log_key_) != ledger::NoteCheck::kValid) continue;
+    if (checkpoint->size > size) {
+      *error = absl::StrCat(collector.name, " holds ", checkpoint->size,
+                            " blocks that our key signed; this disk has ", size);
+      continue;
+    }
+    ReceiptSeen receipt;
+    receipt.set_collector(collector.name);
+    receipt.set_size(checkpoint->size);
+    receipt.set_time_s(time_s);
+    std::string hash(SHA256_DIGEST_LENGTH, '\0');
+    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+           reinterpret_cast<unsigned char*>(hash.data()));
+    receipt.set_note_hash(hash);
+    newest_[collector.name] = receipt;
+    seen->push_back(std::move(receipt));
+  }
+}
+
+uint64_t Receipts::covered() const {
+  uint64_t size = 0;
+  for (const auto& [name, receipt] : newest_) size = std::max(size, receipt.size());
+  return size;
+}
+
+}  // namespace cairn::agent

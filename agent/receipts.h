@@ -1,0 +1,55 @@
+// The receipts that the shipper leaves in LOG_DIR/receipts/: one file a collector, holding the
+// newest checkpoint note with that collector's cosignature (type 0x04) on it.
+#ifndef CAIRN_AGENT_RECEIPTS_H_
+#define CAIRN_AGENT_RECEIPTS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/fd.h"
+#include "ledger/note.h"
+#include "proto/record.pb.h"
+
+namespace cairn::agent {
+
+// What the directory holds comes from a less trusted program: at most 16 files of 32 KiB are
+// read, O_NOFOLLOW, regular ones only, and only signatures make them count. Capture thread only.
+class Receipts {
+ public:
+  // Watches `dir` (made 0750 if missing, given to user `cairn-shipper` where there is one).
+  static absl::StatusOr<std::unique_ptr<Receipts>> Watch(
+      const std::string& dir, ledger::VerifierKey log_key,
+      std::vector<ledger::VerifierKey> collectors);
+
+  int wait_fd() const { return inotify_.get(); }
+
+  // Reads what is new; the receipts that cover more than the last of their collector, oldest
+  // collector name first. A receipt beyond `size` blocks is none of this log: `error` says so.
+  std::vector<ReceiptSeen> Read(uint64_t size, std::string* error);
+
+  // The newest receipt of each collector, by name.
+  const std::map<std::string, ReceiptSeen>& newest() const { return newest_; }
+  // Blocks that some collector vouches for.
+  uint64_t covered() const;
+  bool expected() const { return !collectors_.empty(); }
+
+ private:
+  Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
+           std::vector<ledger::VerifierKey> collectors);
+  void ReadOne(const std::string& name, uint64_t size, std::vector<ReceiptSeen>* seen,
+               std::string* error);
+
+  const std::string dir_;
+  const Fd inotify_;
+  const ledger::VerifierKey log_key_;
+  const std::vector<ledger::VerifierKey> collectors_;
+  std::map<std::string, ReceiptSeen> newest_;
+};
+
+}  // namespace cairn::agent
+
+#endif  // CAIRN_AGENT_RECEIPTS_H_

@@ -1,0 +1,128 @@
+#include "agent/recorder.h"
+
+#include "absl/strings/str_cat.h"
+#include "agent/clock.h"
+#include "base/log.h"
+
+namespace cairn::agent {
+namespace {
+
+constexpr size_t kMaxWaiting = 64;
+
+}  // namespace
+
+void Recorder::SetPolicy(std::shared_ptr<const policy::Policy> policy) {
+  previous_ = std::exchange(policy_, std::move(policy));
+}
+
+void Recorder::CountLoss(const Loss& loss) {
+  counts_.lost += loss.count();
+  counts_.loss_by[{loss.source(), loss.reason()}] += loss.count();
+}
+
+void Recorder::Take(const capture::Captured& captured) {
+  ++counts_.seen;
+  if (captured.record->has_loss()) CountLoss(captured.record->loss());
+  const Process* process = captured.subject != nullptr ? &captured.subject->process : nullptr;
+  decision_.verdict = policy::Verdict::kDrop;
+  decision_.rules.clear();
+  decision_.severity = SEVERITY_NONE;
+  decision_.urgent = false;
+  policy_->Decide({captured.time_ns, captured.record, process}, &decision_);
+  switch (decision_.verdict) {
+    case policy::Verdict::kRecord:
+      captured.record->set_severity(decision_.severity);
+      Append(captured.time_ns, *captured.record, captured.subject, decision_.urgent);
+      break;
+    case policy::Verdict::kCount:
+      ++counts_.counted;
+      break;
+    case policy::Verdict::kDrop:
+      ++counts_.dropped;
+      break;
+  }
+}
+
+void Recorder::TakeOwn(const Record& record, ledger::Subject* subject, bool urgent) {
+  const uint64_t now_ns = BootNs();
+  if (record.has_loss()) CountLoss(record.loss());
+  decision_.rules.clear();
+  policy_->Decide({now_ns, &record, subject != nullptr ? &subject->process : nullptr}, &decision_);
+  if (faulty()) {
+    if (waiting_.size() == kMaxWaiting) waiting_.pop_front();
+    waiting_.push_back(record);
+    return;
+  }
+  Append(now_ns, record, subject, urgent);
+}
+
+absl::Status Recorder::Try(uint64_t time_ns, const Record& record, ledger::Subject* subject,
+                           bool urgent) {
+  ledger::Entry entry;
+  entry.time_ns = time_ns;
+  entry.record = &record;
+  entry.subject = subject;
+  entry.rules = absl::MakeConstSpan(decision_.rules);
+  entry.urgent = urgent;
+  const absl::Status status = ledger_->Append(entry);
+  if (!status.ok()) return status;
+  ++counts_.recorded;
+  ++counts_.by_type[static_cast<uint8_t>(record.type())];
+  return status;
+}
+
+void Recorder::Append(uint64_t time_ns, const Record& record, ledger::Subject* subject,
+                      bool urgent) {
+  const absl::Status status = Try(time_ns, record, subject, urgent);
+  if (status.ok()) {
+    if (faulty()) RetryAfterFault();
+    return;
+  }
+  ++counts_.refused;
+  ++refused_[static_cast<uint8_t>(record.type())];
+  if (!faulty()) StartFault(status);
+}
+
+void Recorder::StartFault(const absl::Status& status) {
+  fault_ = status;
+  fault_since_ns_ = BootNs();
+  LogError("the log does not take records: ", status.message(),
+           "; they are counted until it does");
+}
+
+void Recorder::RetryAfterFault() {
+  if (!faulty()) return;
+  decision_.rules.clear();
+  Record notice;
+  notice.set_type(AGENT_STORAGE_FAULT);
+  notice.set_source(SOURCE_AGENT);
+  notice.mutable_notice()->set_what("storage fault over");
+  notice.mutable_notice()->set_detail(
+      absl::StrCat("since boot time ", fault_since_ns_, " ns: ", std::string(fault_.message())));
+  const uint64_t now_ns = BootNs();
+  if (!Try(now_ns, notice, nullptr, true).ok()) return;
+  for (size_t type = 0; type < refused_.size(); ++type) {
+    if (refused_[type] == 0) continue;
+    Record record;
+    record.set_type(AGENT_LOSS);
+    record.set_source(SOURCE_AGENT);
+    auto* loss = record.mutable_loss();
+    loss->set_source("disk");
+    loss->set_reason("storage_fault");
+    loss->set_type(static_cast<EventType>(type));
+    loss->set_count(refused_[type]);
+    loss->set_from_ns(fault_since_ns_);
+    loss->set_to_ns(now_ns);
+    if (!Try(now_ns, record, nullptr, true).ok()) return;
+    CountLoss(*loss);
+    refused_[type] = 0;
+  }
+  while (!waiting_.empty() && Try(now_ns, waiting_.front(), nullptr, true).ok()) {
+    waiting_.pop_front();
+  }
+  if (!waiting_.empty()) return;
+  LogInfo("the log takes records again");
+  fault_ = absl::OkStatus();
+}
+
+}  // namespace cairn::agent

@@ -1,0 +1,85 @@
+#include "agent/reloader.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/clock.h"
+#include "base/log.h"
+
+namespace cairn::agent {
+
+void Reloader::Request(const Requester& requester) {
+  if (pending_.has_value()) {
+    next_ = requester;  // of several, the last: it loads what is on disk then
+    return;
+  }
+  Begin(requester);
+}
+
+void Reloader::Begin(const Requester& requester) {
+  policy::LoadResult result = policy::LoadPolicy(dir_, environment_, current_.policy);
+  const bool rejected = result.rung != policy::Rung::kConfigured;
+  errors_.assign(result.change.errors().begin(), result.change.errors().end());
+  const bool changed = result.policy->digest() != current_.policy->digest();
+  Record(&result, requester, changed ? generation_ + 1 : generation_);
+  if (rejected) {
+    LogError("policy in ", dir_, " rejected; ", policy::RungName(result.rung), " is in force");
+    for (const std::string& error : errors_) LogError(error);
+  }
+  if (!changed) {
+    current_.rung = result.rung;
+    LogInfo("policy unchanged, generation ", generation_);
+    return;
+  }
+  const absl::Status synced = parts_.ledger->Sync();
+  if (!synced.ok()) LogError("policy change not durable yet: ", synced.message());
+  const uint64_t size = parts_.ledger->stats().checkpoint_size;
+  const uint64_t wait_ns = parts_.receipts->expected() ? wait_ns_ : 0;
+  pending_ = Pending{std::move(result), BootNs() + wait_ns, size};
+}
+
+void Reloader::Record(policy::LoadResult* result, const Requester& requester,
+                      uint64_t generation) {
+  result->change.set_old_generation(generation_);
+  result->change.set_new_generation(generation);
+  for (Ancestor& ancestor : parts_.writer->Take()) {
+    *result->change.add_writer() = std::move(ancestor);
+  }
+  parts_.recorder->TakeOwn(PolicyRecord(*result, requester),
+                           parts_.capture->FindProcess(static_cast<uint32_t>(::getpid())), true);
+}
+
+uint64_t Reloader::Poll(uint64_t now_ns) {
+  if (!pending_.has_value()) return UINT64_MAX;
+  if (now_ns < pending_->deadline_ns && parts_.receipts->covered() < pending_->size) {
+    return pending_->deadline_ns;
+  }
+  TakeEffect();
+  if (next_.has_value()) Begin(*std::exchange(next_, std::nullopt));
+  return pending_.has_value() ? now_ns : UINT64_MAX;
+}
+
+// The kernel filter goes from the old policy over the union of both to the new one, so that
+// neither misses an event.
+void Reloader::TakeEffect() {
+  policy::Wanted both = current_.policy->wanted();
+  both.types |= pending_->result.policy->wanted().types;
+  absl::Status filtered = parts_.capture->SetWanted(both);
+  parts_.capture->Drain([this](const capture::Captured& captured) {
+    parts_.writer->See(captured);
+    parts_.recorder->Take(captured);
+  });
+  ++generation_;
+  current_ = std::move(pending_->result);
+  pending_.reset();
+  const absl::Status set = parts_.ledger->SetPolicy(generation_, current_.policy->digest());
+  if (!set.ok()) LogError("policy generation ", generation_, ": ", set.message());
+  parts_.recorder->SetPolicy(current_.policy);
+  if (filtered.ok()) filtered = parts_.capture->SetWanted(current_.policy->wanted());
+  if (!filtered.ok()) LogError("kernel filter: ", filtered.message());
+  LogInfo("policy generation ", generation_, " in force");
+}
+
+}  // namespace cairn::agent
