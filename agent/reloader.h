@@ -36,7 +36,8 @@ class Reloader {
       : dir_(std::move(dir)),
         environment_(std::move(environment)),
         wait_ns_(wait_ns),
-        current_(std::move(first)) {}
+        current_(std::move(first)),
+        errors_(current_.change.errors().begin(), current_.change.errors().end()) {}
   void Connect(const Parts& parts) { parts_ = parts; }
 
   // Loads the files anew and records what came of it. A request during another waits for it.
