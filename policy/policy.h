@@ -42,12 +42,12 @@ class Policy {
 };
 
 enum class Rung { kConfigured, kLastKnownGood, kAdditive, kFloor };  // the failure ladder
-absl::string_view RungName(Rung rung);  // as PolicyChange.rung
+absl::string_view RungName(Rung rung);                               // as PolicyChange.rung
 
 struct LoadResult {
   std::shared_ptr<const Policy> policy;  // never null
   Rung rung = Rung::kFloor;
-  PolicyChange change;                   // for agent.policy_loaded / policy_rejected; errors in it
+  PolicyChange change;  // for agent.policy_loaded / policy_rejected; errors in it
 };
 
 // Loads DIR/*.yaml for `environment`. `current` (may be null) is what is in force: the
