@@ -2,9 +2,11 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -34,6 +36,17 @@ void Wipe(void* data, size_t size) { ::explicit_bzero(data, size); }
 Secret32::Secret32() : bytes_(MapPage(&locked_)) {}
 
 Secret32::Secret32(const uint8_t bytes[kSize]) : Secret32() { std::memcpy(bytes_, bytes, kSize); }
+
+Secret32 Secret32::Random() {
+  Secret32 secret;
+  size_t have = 0;
+  while (have < kSize) {
+    const ssize_t n = ::getrandom(secret.bytes_ + have, kSize - have, 0);
+    if (n < 0 && errno != EINTR) std::abort();  // no kernel cairn runs on refuses it
+    if (n > 0) have += static_cast<size_t>(n);
+  }
+  return secret;
+}
 
 Secret32::Secret32(Secret32&& other) noexcept
     : bytes_(std::exchange(other.bytes_, nullptr)), locked_(other.locked_) {}

@@ -22,6 +22,7 @@ class Secret32 {
 
   Secret32();  // zeros
   explicit Secret32(const uint8_t bytes[kSize]);
+  static Secret32 Random();  // getrandom(2)
   Secret32(Secret32&& other) noexcept;
   Secret32& operator=(Secret32&& other) noexcept;
   ~Secret32();

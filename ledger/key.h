@@ -19,6 +19,8 @@ class SigningKey {
   // A file of 64 hexadecimal digits and a newline, mode 0600, owned by the caller, made by
   // `cairn key init`. InvalidArgument: its content. PermissionDenied: its mode or owner.
   static absl::StatusOr<SigningKey> Load(const std::string& path);
+  // Makes such a file, durably. AlreadyExists: a key is never overwritten.
+  absl::Status Save(const std::string& path) const;
 
   const std::string& public_key() const { return public_key_; }  // 32 bytes
   std::string Sign(absl::string_view message) const;             // 64 bytes

@@ -4,6 +4,7 @@
 #define CAIRN_LEDGER_LEDGER_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,10 +13,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "base/io.h"
+#include "ledger/block.h"
+#include "ledger/hash.h"
 #include "ledger/key.h"
-#include "ledger/subject.h"
+#include "ledger/segment_file.h"
+#include "ledger/stream_verifier.h"
 #include "proto/record.pb.h"
 
 namespace cairn::ledger {
@@ -36,70 +39,143 @@ struct LedgerOptions {
   std::string origin;  // "<deployment>/h/<host-uuid>/<incarnation>"
   std::string environment;
   std::string boot_id;
-  std::string binary_digest;                 // 32 bytes
-  std::vector<std::string> recipients;       // X25519 public keys, 32 bytes each
+  std::string binary_digest;            // 32 bytes
+  std::vector<std::string> recipients;  // X25519 public keys, 32 bytes each
   LedgerLimits limits;
-  Io* io = Io::Real();                       // not owned
-  std::function<uint64_t()> boot_time_ns;    // CLOCK_BOOTTIME; tests replace it
-  std::function<uint64_t()> wall_time_ns;    // CLOCK_REALTIME
-};
-
-// One record to append. Nothing is kept after the call.
-struct Entry {
-  uint64_t time_ns = 0;                 // CLOCK_BOOTTIME of the act
-  const Record* record = nullptr;       // fields 1-3 unset: the ledger writes them
-  Subject* subject = nullptr;           // who did it; null: nobody
-  absl::Span<const std::string* const> rules;  // ids; the strings outlive the open block
-  bool urgent = false;                  // commit and checkpoint at once
+  Io* io = Io::Real();                     // not owned
+  std::function<uint64_t()> boot_time_ns;  // CLOCK_BOOTTIME, the default; tests replace it
+  std::function<uint64_t()> wall_time_ns;  // CLOCK_REALTIME, the default
 };
 
 struct LedgerStats {
-  uint64_t size = 0;             // blocks
+  uint64_t size = 0;  // blocks
   uint64_t next_sequence = 0;
   uint64_t epoch = 0;
   uint64_t segment_bytes = 0;
   uint64_t checkpoint_size = 0;  // of the newest durable checkpoint
+  uint64_t durable_size = 0;     // blocks
   uint64_t records = 0;          // since Open
   uint64_t stored_bytes = 0;     // of blocks, since Open
   absl::Status fault;            // why nothing can be written just now; OK: it can
 };
 
-// Writes one log. Append, Flush, Tick, Rotate, SetPolicy and Close are for the capture
-// thread; stats() for any. One committing thread of its own does fdatasync and signatures.
+// Writes one log. Append, Flush, Tick, Sync, Rotate, SetPolicy, Close and stats are for the
+// capture thread. One committing thread of its own does fdatasync and signatures.
+//
+// A storage fault (ENOSPC, EIO, …) never ends it: the segment is abandoned, what was not yet
+// durable stays in memory and opens the next segment, which Tick tries once a second; until
+// then Append refuses.
 class Ledger {
  public:
   // Recovers what a crash left (ledger/recover.h), then opens the next epoch. `key` is the log
-  // key and is kept. DataLoss: the directory's newest durable state is damaged below what
-  // a checkpoint vouches for; the new epoch still opens and its record says so. Errors are
-  // for what makes writing impossible: NotFound, PermissionDenied, ResourceExhausted.
+  // key and is kept. DataLoss: the directory is damaged below what was durable; nothing was
+  // changed and this log must not be continued. AlreadyExists: another process writes it.
+  // NotFound, PermissionDenied, ResourceExhausted: it cannot be written.
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(LedgerOptions options, SigningKey key);
-  virtual ~Ledger() = default;
+  ~Ledger();
 
-  // Adds a record to the open block, which closes when full, urgent, Flushed or 1 ms old.
-  // InvalidArgument: one record too large for a block (> 60 KiB). ResourceExhausted,
-  // DataLoss, Unavailable: storage fault; the record was not taken.
-  virtual absl::Status Append(const Entry& entry) = 0;
+  // Adds a record to the open block, which closes when full, urgent, Flushed or 1 ms old. An
+  // error means that the record was not taken. InvalidArgument: too large for a block (60 KiB).
+  // Unavailable: closed, or a storage fault.
+  absl::Status Append(const Entry& entry);
 
   // Closes the open block: hashes, chains, tags and writes it. Call when the rings are drained.
-  virtual absl::Status Flush() = 0;
+  void Flush();
 
-  // Does what time has made due (block, commit, checkpoint, epoch) and returns when to call
-  // again at the latest; absl::InfiniteDuration() when nothing is pending.
-  virtual absl::StatusOr<absl::Duration> Tick() = 0;
+  // Does what time has made due (block, commit, checkpoint, epoch, another try after a fault)
+  // and returns when to call again at the latest.
+  absl::Duration Tick();
 
   // Makes all that was appended durable and checkpointed before it returns.
-  virtual absl::Status Sync() = 0;
+  absl::Status Sync();
 
   // Seals this epoch and opens the next. `reason` as in EpochClose.
-  virtual absl::Status Rotate(absl::string_view reason) = 0;
+  absl::Status Rotate(absl::string_view reason);
 
   // Records from now on carry this policy. Closes the open block.
-  virtual absl::Status SetPolicy(uint64_t generation, absl::string_view digest) = 0;
+  void SetPolicy(uint64_t generation, absl::string_view digest);
 
   // Seals the epoch; nothing can be appended afterwards.
-  virtual absl::Status Close(absl::string_view reason) = 0;
+  absl::Status Close(absl::string_view reason);
 
-  virtual LedgerStats stats() const = 0;
+  LedgerStats stats() const;
+
+ private:
+  // A closed block that is not known to be durable.
+  struct Pending {
+    std::string frame;
+    uint64_t end_offset = 0;  // in the current segment; 0: not written to it
+    Hash leaf{};
+    Hash chain{};
+    uint32_t records = 0;
+  };
+
+  Ledger(LedgerOptions options, SigningKey key);
+
+  absl::Status OpenEpoch();
+  void AdvanceEpoch(absl::string_view end, uint64_t valid_bytes);
+  absl::Status Reopen();
+  std::string Header() const;
+  absl::Status WriteCarried(const std::string& header);
+  void AppendEpochOpen();
+  void AppendOwn(const Record& record, bool urgent);
+  void CloseBlock();
+  void WriteFrame(Pending* pending);
+  absl::StatusOr<CommitJob> MakeCommit(bool checkpoint);
+  bool CommitDue(uint64_t now_ns) const;
+  bool CheckpointDue(uint64_t now_ns) const;
+  void StartCommit(bool checkpoint);
+  void TakeResult(const CommitResult& result);
+  void CollectResult();
+  absl::Status CommitNow();
+  absl::Status SealEpoch(absl::string_view reason, bool last);
+  void Fault(const absl::Status& status);
+  void RetryAfterFault(uint64_t now_ns);
+  uint64_t Now() const { return options_.boot_time_ns(); }
+
+  // Constant after construction.
+  const LedgerOptions options_;
+  const SigningKey log_key_;
+  Fd directory_lock_;
+
+  // Where the log stands.
+  LogState state_;    // after the newest closed block; next_epoch is the open epoch
+  LogState durable_;  // before pending_.front()
+  TagKey tag_key_;
+  BlockBuilder builder_;
+  uint64_t block_opened_ns_ = 0;
+  uint64_t policy_generation_ = 0;
+  std::string policy_digest_;
+
+  // The epoch.
+  std::unique_ptr<SigningKey> epoch_key_;
+  std::unique_ptr<SigningKey> next_epoch_key_;
+  std::shared_ptr<SegmentFile> file_;
+  std::string previous_end_;  // of the segment before, as its header says
+  uint64_t previous_valid_bytes_ = 0;
+  Hash header_hash_{};
+  uint64_t epoch_first_ = 0;
+  uint64_t epoch_first_sequence_ = 0;
+  uint64_t epoch_opened_ns_ = 0;
+
+  // What is not durable yet.
+  std::deque<Pending> pending_;
+  std::vector<std::string> spare_frames_;
+  uint64_t pending_bytes_ = 0;
+  uint64_t oldest_pending_ns_ = 0;    // 0: nothing to commit
+  uint64_t oldest_unvouched_ns_ = 0;  // 0: no checkpoint due
+  bool commit_urgent_ = false;
+  bool checkpoint_urgent_ = false;
+  uint64_t durable_offset_ = 0;
+  uint64_t checkpoint_size_ = 0;
+
+  absl::Status fault_;
+  std::string logged_fault_;
+  uint64_t retry_ns_ = 0;
+  bool closed_ = false;
+  uint64_t records_ = 0;
+  uint64_t stored_bytes_ = 0;
+  std::unique_ptr<Committer> committer_;  // last: its thread uses the keys
 };
 
 }  // namespace cairn::ledger

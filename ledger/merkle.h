@@ -19,8 +19,8 @@ inline absl::string_view View(const Hash& hash) {
   return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
 
-Hash LeafHash(absl::string_view block);                   // H(0x00 ‖ block)
-Hash NodeHash(const Hash& left, const Hash& right);       // H(0x01 ‖ left ‖ right)
+Hash LeafHash(absl::string_view block);              // H(0x00 ‖ block)
+Hash NodeHash(const Hash& left, const Hash& right);  // H(0x01 ‖ left ‖ right)
 
 // The roots of the perfect subtrees that `size` leaves fall into, largest first: enough to add
 // leaves and to know the root. At most 64 hashes.

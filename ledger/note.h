@@ -33,7 +33,7 @@ struct NoteSignature {
   std::string bytes;  // what follows the id: 64, or for a cosignature u64 time ‖ 64
 };
 
-// "<text>\n— <name> <base64>\n…". At most 16 signatures and 64 KiB.
+// "<text>\n— <name> <base64>\n…". At most 16 signatures and 32 KiB.
 struct Note {
   std::string text;  // ends in a newline; without the blank line
   std::vector<NoteSignature> signatures;
@@ -61,9 +61,9 @@ NoteSignature CosignNote(absl::string_view text, absl::string_view name, const S
                          uint64_t time_s);
 
 enum class NoteCheck {
-  kValid,      // a signature by this key, and it is good
-  kAbsent,     // none by this name and id
-  kInvalid,    // one by this name and id, and it is bad
+  kValid,    // a signature by this key, and it is good
+  kAbsent,   // none by this name and id
+  kInvalid,  // one by this name and id, and it is bad
 };
 // `time_s` (may be null) receives a cosignature's time.
 NoteCheck CheckNote(const Note& note, const VerifierKey& key, uint64_t* time_s = nullptr);

@@ -1,0 +1,261 @@
+#include "ledger/block.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
+#include <zstd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "ledger/format.h"
+
+namespace cairn::ledger {
+namespace {
+
+using google::protobuf::io::CodedOutputStream;
+using Wire = google::protobuf::internal::WireFormatLite;
+
+// Room kept for what stands before fields 13 to 15, and for a bound on compression's growth.
+constexpr size_t kHeadBytes = 512;
+constexpr size_t kMaxContent = kMaxBlockBytes - kHeadBytes;
+// Below this many bytes compression gains nothing.
+constexpr size_t kCompressFrom = 1024;
+// zstd's fast levels: on kernel events they halve level 1's time for a few per cent of size.
+constexpr int kCompressionLevel = -1;
+
+constexpr uint32_t Tag(int field, Wire::WireType type) {
+  return static_cast<uint32_t>(field) << 3 | static_cast<uint32_t>(type);
+}
+
+uint8_t* PutVarint(int field, uint64_t value, uint8_t* to) {
+  if (value == 0) return to;
+  to = CodedOutputStream::WriteVarint32ToArray(Tag(field, Wire::WIRETYPE_VARINT), to);
+  return CodedOutputStream::WriteVarint64ToArray(value, to);
+}
+
+uint8_t* PutLength(int field, size_t size, uint8_t* to) {
+  to = CodedOutputStream::WriteVarint32ToArray(Tag(field, Wire::WIRETYPE_LENGTH_DELIMITED), to);
+  return CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(size), to);
+}
+
+// Grows `out` by `size` bytes and returns where they start.
+uint8_t* Grow(std::string* out, size_t size) {
+  const size_t at = out->size();
+  out->resize(at + size);
+  return reinterpret_cast<uint8_t*>(out->data()) + at;
+}
+
+void AppendMessage(int field, const google::protobuf::MessageLite& message, size_t size,
+                   std::string* out) {
+  uint8_t prefix[16];
+  const uint8_t* end = PutLength(field, size, prefix);
+  out->append(reinterpret_cast<const char*>(prefix), static_cast<size_t>(end - prefix));
+  message.SerializeWithCachedSizesToArray(Grow(out, size));
+}
+
+void CopyIdentity(const Process& from, Process* to) {
+  to->set_pid(from.pid());
+  to->set_start_ns(from.start_ns());
+  to->set_generation(from.generation());
+  to->set_exe(from.exe());
+  to->set_comm(from.comm());
+  to->set_uid(from.uid());
+  to->set_euid(from.euid());
+  to->set_auid(from.auid());
+  to->set_unit(from.unit());
+  to->set_container_id(from.container_id());
+}
+
+absl::Status NotABlock(absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("not a block: ", why));
+}
+
+}  // namespace
+
+BlockBuilder::BlockBuilder(bool compress) : compress_(compress), zstd_(ZSTD_createCCtx()) {
+  ZSTD_CCtx_setParameter(zstd_, ZSTD_c_compressionLevel, kCompressionLevel);
+  ZSTD_CCtx_setParameter(zstd_, ZSTD_c_contentSizeFlag, 0);
+  records_.reserve(kMaxBlockBytes);
+  processes_.reserve(kMaxBlockBytes);
+}
+
+BlockBuilder::~BlockBuilder() { ZSTD_freeCCtx(zstd_); }
+
+absl::Status BlockBuilder::Add(const Entry& entry) {
+  const size_t record_size = entry.record->ByteSizeLong() + 64 + 4 * entry.rules.size();
+  size_t process_size = 0;
+  if (entry.subject != nullptr && entry.subject->block != block_) {
+    process_size = entry.subject->process.ByteSizeLong() + 16;
+  }
+  size_t rule_size = 0;
+  for (const std::string* rule : entry.rules) rule_size += rule->size() + 8;
+  const size_t need = record_size + process_size + rule_size;
+  if (need > kMaxContent) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("record of ", need, " bytes is over the block limit of ", kMaxContent));
+  }
+  if (bytes() + need > kMaxContent) return absl::ResourceExhaustedError("block is full");
+  if (count_ == 0) {
+    first_time_ns_ = last_time_ns_ = entry.time_ns;
+    flags_ = kBlockReceiptsOnly;
+  }
+  last_time_ns_ = std::max(last_time_ns_, entry.time_ns);
+  if (entry.urgent) flags_ |= kBlockUrgent;
+  if (entry.record->type() != AGENT_RECEIPT) flags_ &= ~kBlockReceiptsOnly;
+  if (process_size > 0) AppendProcess(entry.subject);
+  AppendRecord(entry);
+  ++count_;
+  return absl::OkStatus();
+}
+
+void BlockBuilder::AppendProcess(Subject* subject) {
+  const Process* process = &subject->process;
+  if (subject->segment == segment_) {
+    CopyIdentity(subject->process, &identity_);
+    process = &identity_;
+  }
+  AppendMessage(Block::kProcessesFieldNumber, *process, process->ByteSizeLong(), &processes_);
+  subject->segment = segment_;
+  subject->block = block_;
+  subject->ref = ++process_count_;
+}
+
+uint32_t BlockBuilder::RuleRef(const std::string* rule) {
+  for (size_t i = 0; i < rule_ids_.size(); ++i) {
+    if (rule_ids_[i] == rule) return static_cast<uint32_t>(i + 1);
+  }
+  rule_ids_.push_back(rule);
+  uint8_t prefix[16];
+  const uint8_t* end = PutLength(Block::kRulesFieldNumber, rule->size(), prefix);
+  rules_.append(reinterpret_cast<const char*>(prefix), static_cast<size_t>(end - prefix));
+  rules_.append(*rule);
+  return static_cast<uint32_t>(rule_ids_.size());
+}
+
+// records { time_delta_ns process_ref rule_refs… <the record as its message writes itself> }
+void BlockBuilder::AppendRecord(const Entry& entry) {
+  uint8_t fields[64];
+  uint8_t* end = fields;
+  const int64_t delta = static_cast<int64_t>(entry.time_ns - first_time_ns_);
+  end = PutVarint(Record::kTimeDeltaNsFieldNumber, Wire::ZigZagEncode64(delta), end);
+  end = PutVarint(Record::kProcessRefFieldNumber, entry.subject ? entry.subject->ref : 0, end);
+  rule_refs_.clear();
+  size_t refs_size = 0;
+  for (const std::string* rule : entry.rules) {
+    rule_refs_.push_back(RuleRef(rule));
+    refs_size += CodedOutputStream::VarintSize32(rule_refs_.back());
+  }
+  if (!rule_refs_.empty()) end = PutLength(Record::kRuleRefsFieldNumber, refs_size, end);
+  const size_t fields_size = static_cast<size_t>(end - fields);
+  const size_t record_size = static_cast<size_t>(entry.record->GetCachedSize());
+
+  uint8_t prefix[16];
+  const uint8_t* prefix_end =
+      PutLength(Block::kRecordsFieldNumber, fields_size + refs_size + record_size, prefix);
+  records_.append(reinterpret_cast<const char*>(prefix), static_cast<size_t>(prefix_end - prefix));
+  records_.append(reinterpret_cast<const char*>(fields), fields_size);
+  uint8_t* to = Grow(&records_, refs_size + record_size);
+  for (const uint32_t ref : rule_refs_) to = CodedOutputStream::WriteVarint32ToArray(ref, to);
+  entry.record->SerializeWithCachedSizesToArray(to);
+}
+
+void BlockBuilder::Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::string* out) {
+  uint8_t head[96];
+  uint8_t* end = head;
+  end = PutVarint(Block::kFirstSequenceFieldNumber, first_sequence, end);
+  end = PutVarint(Block::kRecordCountFieldNumber, count_, end);
+  end = PutVarint(Block::kFirstTimeNsFieldNumber, first_time_ns_, end);
+  end = PutVarint(Block::kLastTimeNsFieldNumber, last_time_ns_, end);
+  end = PutVarint(Block::kWallOffsetNsFieldNumber, Wire::ZigZagEncode64(wall_offset_ns), end);
+  end = PutVarint(Block::kFlagsFieldNumber, flags_, end);
+  end = PutVarint(Block::kPolicyGenerationFieldNumber, policy_generation_, end);
+  out->append(reinterpret_cast<const char*>(head), static_cast<size_t>(end - head));
+  if (compress_ && bytes() >= kCompressFrom) {
+    Compress(out);
+  } else {
+    absl::StrAppend(out, processes_, rules_, records_);
+  }
+  processes_.clear();
+  rules_.clear();
+  records_.clear();
+  rule_ids_.clear();
+  process_count_ = count_ = 0;
+  ++block_;
+}
+
+// zstd { processes rules records } inflated_bytes, or the fields themselves where that is
+// no larger.
+void BlockBuilder::Compress(std::string* out) {
+  const size_t plain = bytes();
+  const size_t at = out->size();
+  processes_.append(rules_).append(records_);
+  const size_t bound = ZSTD_compressBound(plain);
+  out->resize(at + 8 + bound);
+  const size_t size =
+      ZSTD_compress2(zstd_, out->data() + at + 8, bound, processes_.data(), processes_.size());
+  if (ZSTD_isError(size) || size + 16 >= plain) {
+    out->resize(at);
+    absl::StrAppend(out, processes_);
+    return;
+  }
+  uint8_t prefix[8];
+  const uint8_t* end = PutLength(Block::kZstdFieldNumber, size, prefix);
+  const size_t prefix_size = static_cast<size_t>(end - prefix);
+  std::copy_n(prefix, prefix_size, out->data() + at);
+  std::copy_n(out->data() + at + 8, size, out->data() + at + prefix_size);
+  uint8_t tail[16];
+  const uint8_t* tail_end = PutVarint(Block::kInflatedBytesFieldNumber, plain, tail);
+  out->resize(at + prefix_size + size);
+  out->append(reinterpret_cast<const char*>(tail), static_cast<size_t>(tail_end - tail));
+}
+
+absl::Status ParseBlock(absl::string_view stored, Block* block) {
+  if (stored.size() > kMaxBlockBytes) return NotABlock("over 65535 bytes");
+  if (!block->ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+    return NotABlock("malformed protobuf");
+  }
+  if (!block->zstd().empty()) {
+    if (block->inflated_bytes() > kMaxInflatedBytes) return NotABlock("inflates beyond 1 MiB");
+    std::string inflated(block->inflated_bytes(), '\0');
+    const size_t size = ZSTD_decompress(inflated.data(), inflated.size(), block->zstd().data(),
+                                        block->zstd().size());
+    if (ZSTD_isError(size) || size != inflated.size()) return NotABlock("malformed zstd");
+    block->clear_zstd();
+    if (!block->MergeFromString(inflated)) return NotABlock("malformed protobuf within zstd");
+    if (!block->zstd().empty()) return NotABlock("zstd within zstd");
+  }
+  if (static_cast<uint32_t>(block->records_size()) != block->record_count()) {
+    return NotABlock(
+        absl::StrCat("states ", block->record_count(), " records, holds ", block->records_size()));
+  }
+  for (const Record& record : block->records()) {
+    if (record.process_ref() > static_cast<uint32_t>(block->processes_size())) {
+      return NotABlock("a record refers to a process that is not there");
+    }
+    for (const uint32_t ref : record.rule_refs()) {
+      if (ref == 0 || ref > static_cast<uint32_t>(block->rules_size())) {
+        return NotABlock("a record refers to a rule that is not there");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseBlockHead(absl::string_view stored, Block* block) {
+  // The fields below 8 come first: stop at the first that is not of them.
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(stored.data()),
+                                            static_cast<int>(stored.size()));
+  int end = 0;
+  for (;;) {
+    const uint32_t tag = in.ReadTag();
+    if (tag == 0 || Wire::GetTagFieldNumber(tag) > Block::kPolicyGenerationFieldNumber) break;
+    if (!Wire::SkipField(&in, tag)) return NotABlock("malformed protobuf");
+    end = in.CurrentPosition();
+  }
+  if (!block->ParseFromArray(stored.data(), end)) return NotABlock("malformed protobuf");
+  return absl::OkStatus();
+}
+
+}  // namespace cairn::ledger

@@ -1,0 +1,265 @@
+#include "ledger/reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/status.h"
+#include "ledger/block.h"
+#include "ledger/format.h"
+#include "ledger/segments.h"
+
+namespace cairn::ledger {
+namespace {
+
+constexpr size_t kReadBytes = 1 << 20;
+// Details of more processes than this are forgotten at the next segment.
+constexpr size_t kMaxProcesses = 1 << 17;
+
+using ProcessKey = std::tuple<uint32_t, uint64_t, uint32_t>;  // pid, start, generation
+
+}  // namespace
+
+class LogReader::Impl {
+ public:
+  Impl(std::string path, bool directory) : path_(std::move(path)), directory_(directory) {}
+
+  absl::StatusOr<ReadEnd> Next(LoggedRecord* out) {
+    for (;;) {
+      if (next_record_ < block_.records_size()) {
+        const bool shown = Fill(next_record_++, out);
+        if (shown) return ReadEnd::kRecord;
+        continue;
+      }
+      ASSIGN_OR_RETURN(const ReadEnd end, NextBlock());
+      if (end != ReadEnd::kRecord) return end;
+    }
+  }
+
+  void SeekTime(uint64_t wall_ns) { from_wall_ns_ = wall_ns; }
+
+ private:
+  bool Fill(int index, LoggedRecord* out) {
+    const Record& record = block_.records(index);
+    out->sequence = block_.first_sequence() + static_cast<uint64_t>(index);
+    out->block = block_index_;
+    out->epoch = header_.epoch();
+    out->time_ns = block_.first_time_ns() + static_cast<uint64_t>(record.time_delta_ns());
+    out->wall_ns = out->time_ns + static_cast<uint64_t>(block_.wall_offset_ns()) +
+                   static_cast<uint64_t>(record.wall_adjust_ns());
+    out->policy_generation = block_.policy_generation();
+    out->record = &record;
+    out->process = record.process_ref() == 0 ? nullptr : processes_now_[record.process_ref() - 1];
+    out->rules.clear();
+    for (const uint32_t ref : record.rule_refs()) {
+      out->rules.emplace_back(block_.rules(static_cast<int>(ref) - 1));
+    }
+    out->boot_id = boot_id_;
+    out->origin = header_.origin();
+    return out->wall_ns >= from_wall_ns_;
+  }
+
+  absl::StatusOr<ReadEnd> NextBlock() {
+    for (;;) {
+      if (!file_.valid()) {
+        ASSIGN_OR_RETURN(const bool opened, OpenNext());
+        if (!opened) return ReadEnd::kEnd;
+      }
+      FrameView frame;
+      std::string cause;
+      const FrameEnd end = ParseNext(&frame, &cause);
+      if (end == FrameEnd::kBad) {
+        return absl::DataLossError(absl::StrCat(segment_path_, ": byte ", offset_, ": ", cause));
+      }
+      if (end == FrameEnd::kNeedMore) {
+        ASSIGN_OR_RETURN(const bool more, ReadMore());
+        if (more) continue;
+        if (CloseIfFinished()) continue;
+        return buffered().empty() ? ReadEnd::kEnd : ReadEnd::kTornTail;
+      }
+      Consume(frame.size);
+      if (frame.type == FrameType::kSeal) sealed_ = true;
+      if (frame.type == FrameType::kRedacted) ++next_block_;
+      if (frame.type == FrameType::kBlock) {
+        RETURN_IF_ERROR(TakeBlock(frame));
+        return ReadEnd::kRecord;
+      }
+    }
+  }
+
+  // The header is consumed as if it were a frame of no type.
+  FrameEnd ParseNext(FrameView* frame, std::string* cause) {
+    if (header_seen_) return ParseFrame(buffered(), frame, cause);
+    const FrameEnd end = ParseHeader(buffered(), &header_, &frame->size, cause);
+    if (end == FrameEnd::kFrame) {
+      header_seen_ = true;
+      next_block_ = header_.first_block();
+      frame->type = FrameType::kCommit;
+    }
+    return end;
+  }
+
+  absl::Status TakeBlock(const FrameView& frame) {
+    block_.Clear();
+    next_record_ = 0;
+    const absl::string_view body = frame.body;
+    const absl::Status parsed = body.size() <= kTagBytes
+                                    ? absl::InvalidArgumentError("not a block: no bytes")
+                                    : ParseBlock(body.substr(kTagBytes), &block_);
+    if (!parsed.ok()) {
+      block_.Clear();
+      return absl::DataLossError(
+          absl::StrCat(segment_path_, ": byte ", offset_ - frame.size, ": ", parsed.message()));
+    }
+    block_index_ = next_block_++;
+    processes_now_.clear();
+    for (const Process& process : block_.processes()) Remember(process);
+    const Record& first = block_.records(0);
+    if (first.type() == AGENT_EPOCH_OPEN) boot_id_ = first.epoch_open().boot_id();
+    return absl::OkStatus();
+  }
+
+  // The details of a process stand where it first appears in a segment; later blocks have its
+  // identity only.
+  void Remember(const Process& process) {
+    const ProcessKey key(process.pid(), process.start_ns(), process.generation());
+    auto [known, added] = processes_.try_emplace(key, nullptr);
+    if (added) known->second = std::make_unique<Process>();
+    const bool has_details =
+        process.argv_size() > 0 || process.ppid() != 0 || process.ancestors_size() > 0;
+    if (added || has_details) *known->second = process;
+    processes_now_.push_back(known->second.get());
+  }
+
+  absl::StatusOr<bool> OpenNext() {
+    std::string path = path_;
+    uint64_t limit = UINT64_MAX;
+    if (directory_) {
+      ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, ListSegments(path_));
+      const SegmentInfo* next = nullptr;
+      for (const SegmentInfo& segment : segments) {
+        if (next_epoch_.has_value() && segment.epoch < *next_epoch_) continue;
+        if (SkippedBySeek(segments, segment)) continue;
+        next = &segment;
+        break;
+      }
+      if (next == nullptr) return false;
+      path = next->path;
+      if (next->valid_bytes < next->file_bytes) limit = next->valid_bytes;
+      next_epoch_ = next->epoch + 1;
+    } else if (next_epoch_.has_value()) {
+      return false;
+    } else {
+      next_epoch_ = 0;
+    }
+    ASSIGN_OR_RETURN(file_, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
+    segment_path_ = path;
+    limit_ = limit;
+    buffer_.clear();
+    used_ = offset_ = 0;
+    header_seen_ = sealed_ = false;
+    if (processes_.size() > kMaxProcesses) processes_.clear();
+    return true;
+  }
+
+  // A segment is skipped when the one behind it began before the time sought.
+  bool SkippedBySeek(const std::vector<SegmentInfo>& segments, const SegmentInfo& segment) const {
+    if (from_wall_ns_ == 0 || segment.epoch == segments.back().epoch) return false;
+    const SegmentInfo* behind = &segment + 1;
+    const absl::StatusOr<SegmentHeader> header = ReadHeader(behind->path);
+    return header.ok() && header->created_wall_ns() < from_wall_ns_;
+  }
+
+  // A segment is finished once sealed, or once a newer one exists.
+  bool CloseIfFinished() {
+    if (!directory_) return false;
+    if (!sealed_) {
+      const auto segments = ListSegments(path_);
+      if (!segments.ok() || segments->empty() || segments->back().epoch < *next_epoch_)
+        return false;
+    }
+    file_.Reset();
+    return true;
+  }
+
+  absl::StatusOr<bool> ReadMore() {
+    if (offset_ + buffered().size() >= limit_) return false;
+    buffer_.erase(0, used_);
+    used_ = 0;
+    const size_t have = buffer_.size();
+    buffer_.resize(have + kReadBytes);
+    ssize_t n;
+    do {
+      n = ::read(file_.get(), buffer_.data() + have, kReadBytes);
+    } while (n < 0 && errno == EINTR);
+    const int error = errno;
+    buffer_.resize(have + static_cast<size_t>(n < 0 ? 0 : n));
+    if (n < 0) return ErrnoStatus(error, absl::StrCat("read ", segment_path_));
+    if (offset_ + buffer_.size() > limit_) buffer_.resize(limit_ - offset_);
+    return n > 0;
+  }
+
+  absl::string_view buffered() const { return absl::string_view(buffer_).substr(used_); }
+  void Consume(size_t size) {
+    used_ += size;
+    offset_ += size;
+  }
+
+  const std::string path_;
+  const bool directory_;
+  uint64_t from_wall_ns_ = 0;
+  std::optional<uint64_t> next_epoch_;
+
+  Fd file_;
+  std::string segment_path_;
+  uint64_t limit_ = UINT64_MAX;
+  std::string buffer_;
+  size_t used_ = 0;
+  uint64_t offset_ = 0;
+  SegmentHeader header_;
+  bool header_seen_ = false;
+  bool sealed_ = false;
+
+  Block block_;
+  int next_record_ = 0;
+  uint64_t block_index_ = 0;
+  uint64_t next_block_ = 0;
+  std::string boot_id_;
+  std::vector<const Process*> processes_now_;
+  absl::flat_hash_map<ProcessKey, std::unique_ptr<Process>> processes_;
+};
+
+LogReader::LogReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LogReader::~LogReader() = default;
+
+absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& path) {
+  struct stat st;
+  if (::stat(path.c_str(), &st) != 0) return ErrnoStatus(errno, path);
+  if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": neither a log directory nor a segment file"));
+  }
+  if (S_ISDIR(st.st_mode)) {
+    ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, ListSegments(path));
+    if (segments.empty()) {
+      return absl::NotFoundError(absl::StrCat(path, ": no segments (*.seg) in this directory"));
+    }
+  }
+  return std::unique_ptr<LogReader>(
+      new LogReader(std::make_unique<Impl>(path, S_ISDIR(st.st_mode))));
+}
+
+absl::StatusOr<ReadEnd> LogReader::Next(LoggedRecord* out) { return impl_->Next(out); }
+void LogReader::SeekTime(uint64_t wall_ns) { impl_->SeekTime(wall_ns); }
+
+}  // namespace cairn::ledger

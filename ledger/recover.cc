@@ -1,0 +1,164 @@
+#include "ledger/recover.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "ledger/format.h"
+#include "ledger/segments.h"
+
+namespace cairn::ledger {
+namespace {
+
+constexpr size_t kMaxSegmentBytes = 256 << 20;
+
+// The highest offset that any COMMIT behind `from` states: frames are followed by their
+// lengths as far as those make sense, for a damaged frame may stand before good ones.
+uint64_t DurableBehind(absl::string_view bytes, uint64_t from) {
+  uint64_t durable = 0;
+  bytes.remove_prefix(from);
+  while (bytes.size() >= kFramePrefixBytes) {
+    FrameView frame;
+    std::string cause;
+    frame.size = 0;
+    const FrameEnd end = ParseFrame(bytes, &frame, &cause);
+    if (end == FrameEnd::kNeedMore || (end == FrameEnd::kBad && frame.size == 0)) break;
+    if (end == FrameEnd::kFrame && frame.type == FrameType::kCommit) {
+      const absl::StatusOr<Commit> commit = ParseCommit(frame.body);
+      if (commit.ok()) durable = std::max(durable, commit->durable_offset);
+    }
+    bytes.remove_prefix(frame.size);
+  }
+  return durable;
+}
+
+// Copies bytes[from, end) to quarantine/, durably, then cuts the segment there.
+//   write quarantine/NAME.FROM  fdatasync  rename  fsync(dir)   ftruncate(segment)  fsync(segment)
+absl::Status QuarantineTail(Io* io, const std::string& dir, const SegmentInfo& segment,
+                            absl::string_view bytes, uint64_t from, std::string* name) {
+  *name = absl::StrCat(SegmentName(segment.epoch), ".", from);
+  const std::string quarantine = absl::StrCat(dir, "/", kQuarantineDir);
+  RETURN_IF_ERROR(MakeDirectories(io, quarantine, 0750));
+  RETURN_IF_ERROR(WriteFileDurably(io, quarantine, *name, bytes.substr(from), 0440));
+  if (from == 0) {
+    if (io->Unlink(segment.path.c_str()) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("unlink ", segment.path));
+    }
+    return SyncDirectory(io, dir);
+  }
+  ASSIGN_OR_RETURN(const Fd fd, OpenFile(io, segment.path, O_WRONLY | O_NOFOLLOW));
+  if (io->Ftruncate(fd.get(), static_cast<off_t>(from)) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("truncate ", segment.path));
+  }
+  if (io->Fsync(fd.get()) != 0) return ErrnoStatus(errno, absl::StrCat("fsync ", segment.path));
+  return absl::OkStatus();
+}
+
+class Recoverer {
+ public:
+  Recoverer(Io* io, const std::string& dir, absl::string_view origin)
+      : io_(io), dir_(dir), origin_(origin) {}
+
+  absl::StatusOr<Recovered> Run() {
+    ASSIGN_OR_RETURN(segments_, ListSegments(dir_));
+    if (const auto file = ReadCheckpointFile(dir_); file.ok()) {
+      checkpoint_ = *file;
+    } else if (!absl::IsNotFound(file.status())) {
+      LogWarning("recovery: ", file.status().message());
+    }
+    while (!segments_.empty()) {
+      ASSIGN_OR_RETURN(const bool done, TrySegment());
+      if (done) return out_;
+      segments_.pop_back();
+    }
+    if (checkpoint_.has_value()) {
+      return absl::DataLossError(absl::StrCat(dir_, ": the file checkpoint names ",
+                                              checkpoint_->segment, ", but no segment is there"));
+    }
+    out_.state = LogState::Beginning(origin_);
+    out_.previous_end = "none";
+    return out_;
+  }
+
+ private:
+  // Examines the newest segment. False: nothing of it counts, and it is in quarantine.
+  absl::StatusOr<bool> TrySegment() {
+    const SegmentInfo& segment = segments_.back();
+    ASSIGN_OR_RETURN(const std::string bytes, ReadFile(segment.path, kMaxSegmentBytes, io_));
+    StreamVerifier verifier({}, std::nullopt);
+    RETURN_IF_ERROR(verifier.BeginSegment(SegmentName(segment.epoch)));
+    absl::Status fed = verifier.Feed(bytes);
+    if (fed.ok()) fed = verifier.EndSegment();
+    const uint64_t valid = verifier.opened() ? verifier.offset() : 0;
+    RETURN_IF_ERROR(CheckDurable(segment, bytes, valid, verifier.durable_offset(), fed));
+    if (verifier.opened() && verifier.header().origin() != origin_) {
+      return absl::DataLossError(absl::StrCat(
+          segment.path, ": is of log '", verifier.header().origin(), "', not '", origin_, "'"));
+    }
+    std::string quarantined;
+    if (valid < bytes.size() || valid == 0) {
+      RETURN_IF_ERROR(QuarantineTail(io_, dir_, segment, bytes, valid, &quarantined));
+      out_.clean = false;
+      out_.record.set_quarantine_file(quarantined);
+      out_.record.set_quarantined_bytes(bytes.size() - valid);
+      out_.record.set_detail(std::string(fed.message()));
+    }
+    if (valid == 0) return false;
+    Describe(verifier);
+    return true;
+  }
+
+  // DataLoss when less is valid than was durable.
+  absl::Status CheckDurable(const SegmentInfo& segment, absl::string_view bytes, uint64_t valid,
+                            uint64_t durable, const absl::Status& fed) const {
+    durable = std::max(durable, DurableBehind(bytes, std::min<uint64_t>(valid, bytes.size())));
+    if (checkpoint_.has_value()) {
+      uint64_t epoch = 0;
+      ParseSegmentName(checkpoint_->segment, &epoch);
+      if (epoch == segment.epoch) durable = std::max(durable, checkpoint_->offset);
+      if (epoch > segment.epoch) {
+        return absl::DataLossError(
+            absl::StrCat(dir_, ": the file checkpoint names ", checkpoint_->segment,
+                         ", but the newest segment is ", SegmentName(segment.epoch)));
+      }
+    }
+    if (valid >= durable) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(segment.path, ": ", durable,
+                                            " bytes were durable, only ", valid, " are good",
+                                            fed.ok() ? absl::string_view() : ": ", fed.message()));
+  }
+
+  void Describe(const StreamVerifier& verifier) {
+    out_.state = verifier.state();
+    out_.previous_end = verifier.sealed() ? "sealed" : "torn";
+    out_.previous_valid_bytes = verifier.offset();
+    if (!verifier.sealed()) out_.state.next_epoch = verifier.header().epoch() + 1;
+    if (!verifier.sealed() || verifier.close_reason() != "stop") out_.clean = false;
+    out_.record.set_epoch(verifier.header().epoch());
+    out_.record.set_valid_bytes(verifier.offset());
+    out_.record.set_size(verifier.state().size);
+    out_.record.set_how(out_.previous_end);
+    out_.record.set_unknown_since_wall_ns(verifier.last_wall_ns());
+  }
+
+  Io* const io_;
+  const std::string dir_;
+  const std::string origin_;
+  std::vector<SegmentInfo> segments_;
+  std::optional<CheckpointFile> checkpoint_;
+  Recovered out_;
+};
+
+}  // namespace
+
+absl::StatusOr<Recovered> Recover(Io* io, const std::string& dir, absl::string_view origin) {
+  return Recoverer(io, dir, origin).Run();
+}
+
+}  // namespace cairn::ledger

@@ -1,0 +1,114 @@
+// The one verifier of segment bytes: `cairn verify` runs it over files, the collector over
+// bytes as they arrive, recovery over what a crash left. proto/FORMAT.md §9.
+#ifndef CAIRN_LEDGER_STREAM_VERIFIER_H_
+#define CAIRN_LEDGER_STREAM_VERIFIER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "ledger/hash.h"
+#include "ledger/merkle.h"
+#include "ledger/note.h"
+#include "proto/record.pb.h"
+
+namespace cairn::ledger {
+
+// What is wrong with a log, at the first place where it shows.
+struct Finding {
+  std::string code;    // FORMAT.md §9
+  uint64_t block = 0;  // blocks in doubt: [block, end_block)
+  uint64_t end_block = 0;
+  uint64_t first_sequence = 0;  // records in doubt: [first_sequence, end_sequence)
+  uint64_t end_sequence = 0;
+  std::string file;
+  uint64_t offset = 0;  // of the frame, in bytes
+  std::string detail;   // one sentence
+
+  std::string ToString() const;  // one line, without the verdict
+};
+
+// Where a log stands after some number of blocks: all that is needed to go on from there.
+struct LogState {
+  std::string origin;
+  uint64_t size = 0;  // blocks
+  uint64_t next_sequence = 0;
+  uint64_t next_epoch = 0;
+  Hash chain{};  // C after block size-1
+  Frontier frontier;
+
+  static LogState Beginning(absl::string_view origin);
+  // The state a segment's header claims. `header` has been through ParseHeader.
+  static LogState Claimed(const SegmentHeader& header);
+};
+
+// How a segment ended, as the next one must agree.
+struct SegmentEnd {
+  LogState state;
+  bool sealed = false;
+  uint64_t bytes = 0;         // that count
+  std::string announced_key;  // by its epoch_close; empty: none
+};
+
+// Whether `header` continues a log that ended so: a finding's code and detail, or nothing.
+struct Mismatch {
+  std::string code;
+  std::string detail;
+};
+std::optional<Mismatch> CheckLink(const SegmentEnd& before, const SegmentHeader& header);
+
+struct StreamOptions {
+  // Whose signature counts; its name is the origin. None: hashes are checked, signatures of
+  // the log key are not, and nothing is vouched for.
+  std::optional<VerifierKey> log_key;
+  bool allow_redacted = false;  // exported copies
+  // For each checkpoint that verified, after the blocks it covers.
+  std::function<void(const Checkpoint&, absl::string_view note)> on_checkpoint;
+  // For each block that parsed: its index, T_i and stored bytes. Nothing vouches for it yet.
+  std::function<void(uint64_t index, absl::string_view tag, absl::string_view stored)> on_block;
+  // For each epoch opening that parsed.
+  std::function<void(const SegmentHeader&, const EpochOpen&, uint64_t block)> on_epoch;
+};
+
+// Follows the segments of one log, byte by byte, in order. Feed may cut anywhere. One thread.
+// Memory: one frame (64 KiB) and the frontier.
+class StreamVerifier {
+ public:
+  // `from`: where the log stood at the start of the first segment given; none: take it from
+  // that segment's header (a log whose beginning is elsewhere).
+  StreamVerifier(StreamOptions options, std::optional<LogState> from);
+  ~StreamVerifier();
+
+  // Starts the next segment file. `file` is for findings. DataLoss as Feed.
+  absl::Status BeginSegment(absl::string_view file);
+  // DataLoss: tampered or corrupt; finding() says what and where. Sticky.
+  absl::Status Feed(absl::string_view bytes);
+  // The segment has no more bytes. DataLoss: it ends within a frame.
+  absl::Status EndSegment();
+
+  const Finding* finding() const;  // null while all is well
+  const LogState& state() const;   // after the last whole frame
+  const SegmentHeader& header() const;
+  uint64_t offset() const;  // bytes of this segment in whole, good frames
+  bool header_seen() const;
+  bool opened() const;  // this segment's epoch_open was seen
+  bool sealed() const;
+  uint64_t checkpointed() const;            // blocks the log key vouched for so far
+  uint64_t durable_offset() const;          // highest stated by a COMMIT of this segment
+  uint64_t last_wall_ns() const;            // of the last block
+  const std::string& close_reason() const;  // of this segment's epoch_close; empty: none
+  const std::string& epoch_key() const;     // of this segment's epoch_open; 32 bytes
+  SegmentEnd end() const;                   // of this segment so far
+
+ private:
+  class Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cairn::ledger
+
+#endif  // CAIRN_LEDGER_STREAM_VERIFIER_H_

@@ -1,0 +1,135 @@
+#include "ledger/block.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "ledger/format.h"
+
+namespace cairn::ledger {
+namespace {
+
+Record Open(const std::string& path) {
+  Record record;
+  record.set_type(FILE_OPEN);
+  record.set_ret(-2);
+  record.mutable_file()->set_path(path);
+  return record;
+}
+
+Entry EntryOf(const Record& record, Subject* subject, uint64_t time) {
+  Entry entry;
+  entry.record = &record;
+  entry.subject = subject;
+  entry.time_ns = time;
+  return entry;
+}
+
+void Fill(BlockBuilder* builder, Subject* subject, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Record record = Open(absl::StrCat("/some/path/", i));
+    ASSERT_TRUE(builder->Add(EntryOf(record, subject, 1000 + static_cast<uint64_t>(i))).ok());
+  }
+}
+
+TEST(Block, RecordsComeBackCompressedOrNot) {
+  for (const bool compress : {false, true}) {
+    BlockBuilder builder(compress);
+    Subject subject;
+    subject.process.set_pid(7);
+    subject.process.add_argv("seven");
+    Fill(&builder, &subject, 300);
+    std::string stored;
+    builder.Finish(50, -5, &stored);
+    Block block;
+    ASSERT_TRUE(ParseBlock(stored, &block).ok());
+    EXPECT_EQ(block.first_sequence(), 50u);
+    EXPECT_EQ(block.records_size(), 300);
+    EXPECT_EQ(block.wall_offset_ns(), -5);
+    EXPECT_EQ(block.processes_size(), 1);
+    EXPECT_EQ(block.first_time_ns(), 1000u);
+    EXPECT_EQ(block.last_time_ns(), 1299u);
+    EXPECT_EQ(block.records(299).file().path(), "/some/path/299");
+    EXPECT_EQ(block.records(299).time_delta_ns(), 299);
+    EXPECT_EQ(block.records(299).ret(), -2);
+    Block head;
+    ASSERT_TRUE(ParseBlockHead(stored, &head).ok());
+    EXPECT_EQ(head.record_count(), 300u);
+    EXPECT_EQ(head.records_size(), 0);
+  }
+}
+
+TEST(Block, DetailsStandOncePerSegmentAndIdentityOncePerBlock) {
+  BlockBuilder builder(false);
+  Subject subject;
+  subject.process.set_pid(7);
+  subject.process.add_argv("seven");
+  const auto block_of = [&] {
+    Fill(&builder, &subject, 3);
+    std::string stored;
+    builder.Finish(0, 0, &stored);
+    Block block;
+    EXPECT_TRUE(ParseBlock(stored, &block).ok());
+    EXPECT_EQ(block.processes_size(), 1);
+    return block;
+  };
+  EXPECT_EQ(block_of().processes(0).argv_size(), 1);
+  EXPECT_EQ(block_of().processes(0).argv_size(), 0);
+  EXPECT_EQ(block_of().processes(0).pid(), 7u);
+  builder.StartSegment();
+  EXPECT_EQ(block_of().processes(0).argv_size(), 1);
+  subject.Changed();
+  EXPECT_EQ(block_of().processes(0).argv_size(), 1);
+}
+
+TEST(Block, IsNeverLongerThanItsLimit) {
+  BlockBuilder builder(false);
+  const Record record = Open(std::string(3000, 'p'));
+  int added = 0;
+  while (builder.Add(EntryOf(record, nullptr, 1)).ok()) ++added;
+  EXPECT_GT(added, 15);
+  std::string stored;
+  builder.Finish(UINT64_MAX, INT64_MIN, &stored);
+  EXPECT_LE(stored.size(), kMaxBlockBytes);
+  EXPECT_TRUE(builder.Add(EntryOf(record, nullptr, 1)).ok()) << "empty again";
+}
+
+TEST(Block, FlagsTellUrgentAndReceiptsOnly) {
+  BlockBuilder builder(false);
+  Record receipt;
+  receipt.set_type(AGENT_RECEIPT);
+  ASSERT_TRUE(builder.Add(EntryOf(receipt, nullptr, 1)).ok());
+  EXPECT_EQ(builder.flags(), kBlockReceiptsOnly);
+  const Record open = Open("/x");
+  Entry urgent = EntryOf(open, nullptr, 1);
+  urgent.urgent = true;
+  ASSERT_TRUE(builder.Add(urgent).ok());
+  EXPECT_EQ(builder.flags(), kBlockUrgent);
+}
+
+TEST(Block, MalformedBytesAreRefused) {
+  BlockBuilder builder(true);
+  Fill(&builder, nullptr, 300);
+  std::string stored;
+  builder.Finish(0, 0, &stored);
+  Block block;
+  ASSERT_TRUE(ParseBlock(stored, &block).ok());
+  EXPECT_FALSE(ParseBlock(std::string(kMaxBlockBytes + 1, 'x'), &block).ok());
+  EXPECT_FALSE(ParseBlock("\xff\xff\xff", &block).ok());
+  Block lying;
+  lying.set_record_count(2);
+  lying.add_records()->set_type(FILE_OPEN);
+  EXPECT_FALSE(ParseBlock(lying.SerializeAsString(), &block).ok());
+  lying.set_record_count(1);
+  lying.mutable_records(0)->set_process_ref(1);
+  EXPECT_FALSE(ParseBlock(lying.SerializeAsString(), &block).ok());
+  lying.mutable_records(0)->clear_process_ref();
+  lying.mutable_records(0)->add_rule_refs(1);
+  EXPECT_FALSE(ParseBlock(lying.SerializeAsString(), &block).ok());
+  Block bomb;
+  bomb.set_zstd("xx");
+  bomb.set_inflated_bytes(1u << 30);
+  EXPECT_FALSE(ParseBlock(bomb.SerializeAsString(), &block).ok());
+}
+
+}  // namespace
+}  // namespace cairn::ledger

@@ -1,0 +1,190 @@
+#include "ledger/ledger.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "ledger/reader.h"
+#include "ledger/segments.h"
+#include "tests/ledger/test_log.h"
+
+namespace cairn::ledger {
+namespace {
+
+std::vector<std::string> Paths(const std::string& dir) {
+  auto reader = LogReader::Open(dir);
+  EXPECT_TRUE(reader.ok()) << reader.status();
+  std::vector<std::string> paths;
+  LoggedRecord record;
+  uint64_t sequence = 0;
+  for (;;) {
+    const auto end = (*reader)->Next(&record);
+    EXPECT_TRUE(end.ok()) << end.status();
+    if (!end.ok() || *end != ReadEnd::kRecord) return paths;
+    EXPECT_EQ(record.sequence, sequence++);
+    if (record.record->type() == FILE_OPEN) paths.push_back(record.record->file().path());
+  }
+}
+
+TEST(Ledger, ClosedLogIsOkThroughItsEnd) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(log.Append(absl::StrCat("/file/", i)).ok());
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  const Report report = log.Verify();
+  EXPECT_EQ(report.verdict, Verdict::kOk)
+      << (report.findings.empty() ? "" : report.findings[0].ToString());
+  EXPECT_EQ(report.through, report.size);
+  EXPECT_EQ(report.records, 502u) << "500, and the epoch's opening and close";
+  EXPECT_EQ(Paths(log.dir.path()).size(), 500u);
+}
+
+TEST(Ledger, RecordsComeBackWithProcessRuleAndTime) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  ASSERT_TRUE(log.Append("/a", 42).ok());
+  const uint64_t time = *log.clock_ns;
+  log.ledger->Flush();
+  ASSERT_TRUE(log.Append("/b", 42).ok());
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  auto reader = LogReader::Open(log.dir.path());
+  ASSERT_TRUE(reader.ok());
+  LoggedRecord record;
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(*(*reader)->Next(&record), ReadEnd::kRecord);
+  EXPECT_EQ(record.time_ns, time);
+  EXPECT_EQ(record.wall_ns, time + 1'700'000'000'000'000'000);
+  EXPECT_EQ(record.rules, std::vector<absl::string_view>{"test-rule"});
+  EXPECT_EQ(record.process->argv(1), "--pid=42");
+  ASSERT_EQ(*(*reader)->Next(&record), ReadEnd::kRecord);
+  EXPECT_EQ(record.block, 2u);
+  EXPECT_EQ(record.process->argv(1), "--pid=42") << "details from an earlier block";
+}
+
+TEST(Ledger, EveryRotationSealsAndLinks) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  for (int epoch = 0; epoch < 5; ++epoch) {
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(log.Append("/x").ok());
+    ASSERT_TRUE(log.ledger->Rotate("signal").ok());
+  }
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  const Report report = log.Verify();
+  EXPECT_EQ(report.verdict, Verdict::kOk)
+      << (report.findings.empty() ? "" : report.findings[0].ToString());
+  EXPECT_EQ(report.segments, 6u);
+  EXPECT_THAT(report.notes, testing::IsEmpty());
+}
+
+TEST(Ledger, UrgentRecordIsVouchedForAtOnceOthersWithinHalfASecond) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  ASSERT_TRUE(log.Append("/urgent", 1, true).ok());
+  log.Advance(absl::ZeroDuration());
+  EXPECT_EQ(log.ledger->stats().checkpoint_size, log.ledger->stats().size);
+  ASSERT_TRUE(log.Append("/calm").ok());
+  log.Advance(absl::Milliseconds(2));
+  const uint64_t size = log.ledger->stats().size;
+  EXPECT_LT(log.ledger->stats().checkpoint_size, size);
+  log.Advance(absl::Milliseconds(60));
+  EXPECT_EQ(log.ledger->stats().durable_size, size);
+  log.Advance(absl::Milliseconds(440));
+  EXPECT_EQ(log.ledger->stats().checkpoint_size, size);
+}
+
+TEST(Ledger, ReceiptRecordsMakeNoCheckpointDue) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  Record record;
+  record.set_type(AGENT_RECEIPT);
+  Entry entry;
+  entry.time_ns = *log.clock_ns;
+  entry.record = &record;
+  ASSERT_TRUE(log.ledger->Append(entry).ok());
+  const uint64_t before = log.ledger->stats().checkpoint_size;
+  log.Advance(absl::Milliseconds(2));
+  log.Advance(absl::Seconds(5));
+  EXPECT_EQ(log.ledger->stats().checkpoint_size, before);
+  EXPECT_EQ(log.ledger->stats().durable_size, log.ledger->stats().size);
+}
+
+TEST(Ledger, SegmentsRotateBySizeAndAge) {
+  TestLog log;
+  log.limits.segment_bytes = 300 << 10;
+  log.limits.compress = false;
+  ASSERT_TRUE(log.Open().ok());
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_TRUE(log.Append(absl::StrCat("/a/rather/long/path/so/that/segments/fill/", i)).ok());
+    if (i % 50 == 0) log.Advance(absl::Milliseconds(1));
+  }
+  EXPECT_GE(log.ledger->stats().epoch, 1u);
+  const uint64_t epoch = log.ledger->stats().epoch;
+  log.Advance(absl::Minutes(11));
+  EXPECT_EQ(log.ledger->stats().epoch, epoch + 1);
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  EXPECT_EQ(log.Verify().verdict, Verdict::kOk);
+  const auto segments = ListSegments(log.dir.path());
+  for (const SegmentInfo& segment : *segments) EXPECT_LE(segment.file_bytes, 320u << 10);
+}
+
+TEST(Ledger, TwoWritersAreRefused) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  const auto second = Ledger::Open(log.options(), log.key());
+  EXPECT_TRUE(absl::IsAlreadyExists(second.status())) << second.status();
+}
+
+TEST(Ledger, RecordTooLargeForABlockIsRefusedAndNothingChanges) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(log.Append(std::string(70000, 'x'), 1)));
+  ASSERT_TRUE(log.Append("/fits").ok());
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  EXPECT_EQ(Paths(log.dir.path()), std::vector<std::string>{"/fits"});
+  EXPECT_EQ(log.Verify().verdict, Verdict::kOk);
+}
+
+// Fails every call of one kind while `broken`.
+class BrokenIo : public Io {
+ public:
+  ssize_t Write(int fd, const void* data, size_t size) override {
+    return Fails() ? -1 : Io::Write(fd, data, size);
+  }
+  int Fdatasync(int fd) override { return Fails() ? -1 : Io::Fdatasync(fd); }
+  int Open(const char* path, int flags, mode_t mode) override {
+    return (flags & O_CREAT) != 0 && Fails() ? -1 : Io::Open(path, flags, mode);
+  }
+  bool broken = false;
+
+ private:
+  bool Fails() {
+    if (broken) errno = EIO;
+    return broken;
+  }
+};
+
+TEST(Ledger, StorageFaultLosesNothingThatWasTaken) {
+  BrokenIo io;
+  TestLog log(&io);
+  ASSERT_TRUE(log.Open().ok());
+  uint64_t taken = 0;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      if (i == 50) io.broken = true;
+      if (log.Append(absl::StrCat("/", round, "/", i)).ok()) ++taken;
+      if (i % 10 == 0) log.Advance(absl::Milliseconds(60));
+    }
+    EXPECT_FALSE(log.ledger->stats().fault.ok());
+    io.broken = false;
+    log.Advance(absl::Seconds(2));
+    EXPECT_TRUE(log.ledger->stats().fault.ok()) << log.ledger->stats().fault;
+  }
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  const Report report = log.Verify();
+  EXPECT_EQ(report.verdict, Verdict::kOk)
+      << (report.findings.empty() ? "" : report.findings[0].ToString());
+  EXPECT_EQ(Paths(log.dir.path()).size(), taken);
+}
+
+}  // namespace
+}  // namespace cairn::ledger
