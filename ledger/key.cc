@@ -52,6 +52,8 @@ SigningKey::SigningKey(Secret32 seed) : seed_(std::move(seed)) {
 
 SigningKey SigningKey::Generate() { return SigningKey(Secret32::Random()); }
 
+SigningKey SigningKey::Clone() const { return SigningKey(Secret32(seed_.data())); }
+
 SigningKey SigningKey::FromSeed(Secret32 seed) { return SigningKey(std::move(seed)); }
 
 absl::StatusOr<SigningKey> SigningKey::Load(const std::string& path) {

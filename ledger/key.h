@@ -22,6 +22,7 @@ class SigningKey {
   // Makes such a file, durably. AlreadyExists: a key is never overwritten.
   absl::Status Save(const std::string& path) const;
 
+  SigningKey Clone() const;
   const std::string& public_key() const { return public_key_; }  // 32 bytes
   std::string Sign(absl::string_view message) const;             // 64 bytes
   absl::string_view seed() const { return seed_.view(); }

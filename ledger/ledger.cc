@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(LedgerOptions options, Sign
   vkey.name = options.origin;
   vkey.public_key = key.public_key();
   RETURN_IF_ERROR(WriteFileDurably(io, options.dir, kKeyFile, vkey.ToString() + "\n", 0444));
-  ASSIGN_OR_RETURN(const Recovered recovered, Recover(io, options.dir, options.origin));
+  ASSIGN_OR_RETURN(const Recovered recovered, Recover(io, options.dir, vkey));
 
   auto ledger = std::unique_ptr<Ledger>(new Ledger(std::move(options), std::move(key)));
   ledger->directory_lock_ = std::move(lock);
@@ -163,6 +163,12 @@ void Ledger::AppendEpochOpen() {
   open->set_policy_digest(policy_digest_);
   open->set_binary_digest(options_.binary_digest);
   open->set_key_commitment(std::string(View(tag_key_.Commitment())));
+  if (state_.next_epoch == 0) {
+    open->set_from_origin(options_.from.origin);
+    open->set_from_size(options_.from.size);
+    open->set_from_root(options_.from.root);
+    open->set_from_reason(options_.from.reason);
+  }
   AppendOwn(record, true);
 }
 

@@ -34,6 +34,14 @@ struct LedgerLimits {
   bool compress = true;
 };
 
+// The incarnation this one follows: named in its first record.
+struct Predecessor {
+  std::string origin;  // empty: none
+  uint64_t size = 0;   // blocks, and their root, by its newest checkpoint; 0: unknown
+  std::string root;
+  std::string reason;
+};
+
 struct LedgerOptions {
   std::string dir;     // of this incarnation; made 0750 if missing
   std::string origin;  // "<deployment>/h/<host-uuid>/<incarnation>"
@@ -41,6 +49,7 @@ struct LedgerOptions {
   std::string boot_id;
   std::string binary_digest;            // 32 bytes
   std::vector<std::string> recipients;  // X25519 public keys, 32 bytes each
+  Predecessor from;
   LedgerLimits limits;
   Io* io = Io::Real();                     // not owned
   std::function<uint64_t()> boot_time_ns;  // CLOCK_BOOTTIME, the default; tests replace it

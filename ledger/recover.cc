@@ -17,6 +17,7 @@ namespace cairn::ledger {
 namespace {
 
 constexpr size_t kMaxSegmentBytes = 256 << 20;
+constexpr size_t kMaxReceipts = 10000;
 
 // The highest offset that any COMMIT behind `from` states: frames are followed by their
 // lengths as far as those make sense, for a damaged frame may stand before good ones.
@@ -62,11 +63,12 @@ absl::Status QuarantineTail(Io* io, const std::string& dir, const SegmentInfo& s
 
 class Recoverer {
  public:
-  Recoverer(Io* io, const std::string& dir, absl::string_view origin)
-      : io_(io), dir_(dir), origin_(origin) {}
+  Recoverer(Io* io, const std::string& dir, const VerifierKey& key)
+      : io_(io), dir_(dir), key_(key), origin_(key.name) {}
 
   absl::StatusOr<Recovered> Run() {
     ASSIGN_OR_RETURN(segments_, ListSegments(dir_));
+    FindLargestReceipt();
     if (const auto file = ReadCheckpointFile(dir_); file.ok()) {
       checkpoint_ = *file;
     } else if (!absl::IsNotFound(file.status())) {
@@ -77,9 +79,10 @@ class Recoverer {
       if (done) return out_;
       segments_.pop_back();
     }
-    if (checkpoint_.has_value()) {
-      return absl::DataLossError(absl::StrCat(dir_, ": the file checkpoint names ",
-                                              checkpoint_->segment, ", but no segment is there"));
+    if (checkpoint_.has_value() || receipted_ > 0) {
+      return absl::DataLossError(
+          absl::StrCat(dir_, ": ", checkpoint_.has_value() ? "the file checkpoint" : receipt_,
+                       " vouches for a log, but no segment is there"));
     }
     out_.state = LogState::Beginning(origin_);
     out_.previous_end = "none";
@@ -97,6 +100,12 @@ class Recoverer {
     if (fed.ok()) fed = verifier.EndSegment();
     const uint64_t valid = verifier.opened() ? verifier.offset() : 0;
     RETURN_IF_ERROR(CheckDurable(segment, bytes, valid, verifier.durable_offset(), fed));
+    if (verifier.opened() && verifier.state().size < receipted_) {
+      return absl::DataLossError(absl::StrCat(dir_, ": ", receipt_, " is a receipt for ",
+                                              receipted_, " blocks signed by this log's key, ",
+                                              verifier.state().size,
+                                              " are here: this disk is older than the truth"));
+    }
     if (verifier.opened() && verifier.header().origin() != origin_) {
       return absl::DataLossError(absl::StrCat(
           segment.path, ": is of log '", verifier.header().origin(), "', not '", origin_, "'"));
@@ -112,6 +121,25 @@ class Recoverer {
     if (valid == 0) return false;
     Describe(verifier);
     return true;
+  }
+
+  // A note by our own key says how far this log once was. (The shipper writes this directory:
+  // what is not signed by us says nothing.)
+  void FindLargestReceipt() {
+    const std::string dir = absl::StrCat(dir_, "/", kReceiptsDir);
+    const auto names = ListDirectory(dir);
+    if (!names.ok()) return;
+    for (size_t i = 0; i < std::min(names->size(), kMaxReceipts); ++i) {
+      const std::string path = absl::StrCat(dir, "/", (*names)[i]);
+      const absl::StatusOr<std::string> text = ReadFile(path, kMaxNoteBytes);
+      const absl::StatusOr<Note> note = text.ok() ? Note::Parse(*text) : text.status();
+      if (!note.ok() || CheckNote(*note, key_) != NoteCheck::kValid) continue;
+      const absl::StatusOr<Checkpoint> checkpoint = Checkpoint::Parse(note->text);
+      if (!checkpoint.ok() || checkpoint->origin != origin_ || checkpoint->size <= receipted_)
+        continue;
+      receipted_ = checkpoint->size;
+      receipt_ = path;
+    }
   }
 
   // DataLoss when less is valid than was durable.
@@ -149,16 +177,19 @@ class Recoverer {
 
   Io* const io_;
   const std::string dir_;
-  const std::string origin_;
+  const VerifierKey& key_;
+  const std::string& origin_;
   std::vector<SegmentInfo> segments_;
   std::optional<CheckpointFile> checkpoint_;
+  uint64_t receipted_ = 0;  // blocks
+  std::string receipt_;     // its file
   Recovered out_;
 };
 
 }  // namespace
 
-absl::StatusOr<Recovered> Recover(Io* io, const std::string& dir, absl::string_view origin) {
-  return Recoverer(io, dir, origin).Run();
+absl::StatusOr<Recovered> Recover(Io* io, const std::string& dir, const VerifierKey& key) {
+  return Recoverer(io, dir, key).Run();
 }
 
 }  // namespace cairn::ledger

@@ -22,9 +22,10 @@ struct Recovered {
 
 // Examines the newest segment of `dir`, moves what is torn off its end to quarantine/ and
 // returns where to go on. May be interrupted anywhere and run again.
-// DataLoss: bytes that a COMMIT or the file `checkpoint` calls durable are damaged or gone.
-// Nothing was changed: this log must not be continued (a new incarnation follows it).
-absl::StatusOr<Recovered> Recover(Io* io, const std::string& dir, absl::string_view origin);
+// DataLoss: bytes that a COMMIT or the file `checkpoint` calls durable are damaged or gone, or
+// a receipt bears a larger checkpoint signed by `key` (whose name is the origin): this disk is
+// older than the truth. Nothing was changed, and this log must not be continued.
+absl::StatusOr<Recovered> Recover(Io* io, const std::string& dir, const VerifierKey& key);
 
 }  // namespace cairn::ledger
 
