@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -74,10 +75,12 @@ absl::Status NotABlock(absl::string_view why) {
 
 }  // namespace
 
-BlockBuilder::BlockBuilder(bool compress) : compress_(compress), zstd_(ZSTD_createCCtx()) {
+BlockBuilder::BlockBuilder(bool compress)
+    : compress_(compress),
+      records_(std::make_unique<uint8_t[]>(kMaxBlockBytes)),
+      zstd_(ZSTD_createCCtx()) {
   ZSTD_CCtx_setParameter(zstd_, ZSTD_c_compressionLevel, kCompressionLevel);
   ZSTD_CCtx_setParameter(zstd_, ZSTD_c_contentSizeFlag, 0);
-  records_.reserve(kMaxBlockBytes);
   processes_.reserve(kMaxBlockBytes);
 }
 
@@ -151,14 +154,13 @@ void BlockBuilder::AppendRecord(const Entry& entry) {
   const size_t fields_size = static_cast<size_t>(end - fields);
   const size_t record_size = static_cast<size_t>(entry.record->GetCachedSize());
 
-  uint8_t prefix[16];
-  const uint8_t* prefix_end =
-      PutLength(Block::kRecordsFieldNumber, fields_size + refs_size + record_size, prefix);
-  records_.append(reinterpret_cast<const char*>(prefix), static_cast<size_t>(prefix_end - prefix));
-  records_.append(reinterpret_cast<const char*>(fields), fields_size);
-  uint8_t* to = Grow(&records_, refs_size + record_size);
+  uint8_t* to = records_.get() + records_size_;
+  to = PutLength(Block::kRecordsFieldNumber, fields_size + refs_size + record_size, to);
+  std::memcpy(to, fields, fields_size);
+  to += fields_size;
   for (const uint32_t ref : rule_refs_) to = CodedOutputStream::WriteVarint32ToArray(ref, to);
-  entry.record->SerializeWithCachedSizesToArray(to);
+  to = entry.record->SerializeWithCachedSizesToArray(to);
+  records_size_ = static_cast<size_t>(to - records_.get());
 }
 
 void BlockBuilder::Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::string* out) {
@@ -175,11 +177,11 @@ void BlockBuilder::Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::
   if (compress_ && bytes() >= kCompressFrom) {
     Compress(out);
   } else {
-    absl::StrAppend(out, processes_, rules_, records_);
+    absl::StrAppend(out, processes_, rules_, records());
   }
   processes_.clear();
   rules_.clear();
-  records_.clear();
+  records_size_ = 0;
   rule_ids_.clear();
   process_count_ = count_ = 0;
   ++block_;
@@ -190,7 +192,7 @@ void BlockBuilder::Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::
 void BlockBuilder::Compress(std::string* out) {
   const size_t plain = bytes();
   const size_t at = out->size();
-  processes_.append(rules_).append(records_);
+  processes_.append(rules_).append(records().data(), records_size_);
   const size_t bound = ZSTD_compressBound(plain);
   out->resize(at + 8 + bound);
   const size_t size =

@@ -43,7 +43,7 @@ class BlockBuilder {
   absl::Status Add(const Entry& entry);
 
   bool empty() const { return count_ == 0; }
-  size_t bytes() const { return processes_.size() + rules_.size() + records_.size(); }
+  size_t bytes() const { return processes_.size() + rules_.size() + records_size_; }
   uint32_t count() const { return count_; }
   uint32_t flags() const { return flags_; }
 
@@ -51,6 +51,9 @@ class BlockBuilder {
   void Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::string* out);
 
  private:
+  absl::string_view records() const {
+    return {reinterpret_cast<const char*>(records_.get()), records_size_};
+  }
   uint32_t RuleRef(const std::string* rule);
   void AppendRecord(const Entry& entry);
   void AppendProcess(Subject* subject);
@@ -67,7 +70,8 @@ class BlockBuilder {
   uint32_t process_count_ = 0;
   std::string processes_;  // fields 13, 14 and 15 of Block, as stored
   std::string rules_;
-  std::string records_;
+  const std::unique_ptr<uint8_t[]> records_;  // kMaxBlockBytes
+  size_t records_size_ = 0;
   std::vector<const std::string*> rule_ids_;
   std::vector<uint32_t> rule_refs_;  // of the record being added
   Process identity_;                 // scratch

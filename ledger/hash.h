@@ -15,13 +15,13 @@ namespace cairn::ledger {
 // SHA-256 of `parts` joined. Any thread.
 Hash Sha256(std::initializer_list<absl::string_view> parts);
 
+// SHA-256 of text[0, size), size <= 119; what is behind is overwritten. For nodes and chains.
+Hash Sha256Short(uint8_t text[128], size_t size);
+
 // C_-1 = H(0x03 ‖ origin).
 Hash ChainOrigin(absl::string_view origin);
 // C_i = H(0x02 ‖ C_{i-1} ‖ u64(i) ‖ L_i).
 Hash ChainNext(const Hash& previous, uint64_t index, const Hash& leaf);
-
-// HMAC-SHA256 of `parts` joined, with a 32-byte key. Leaves nothing of the key behind.
-Hash Hmac(absl::string_view key, std::initializer_list<absl::string_view> parts);
 
 // T_i: what a block is tagged with.
 using Tag = std::array<uint8_t, 16>;

@@ -21,7 +21,7 @@ namespace {
 constexpr uint64_t kRetryNs = 1'000'000'000;
 // Blocks kept in memory while fdatasync is slow, before Append waits for it.
 constexpr uint64_t kMaxPendingBytes = 32 << 20;
-constexpr size_t kMaxSpareFrames = 64;
+constexpr size_t kMaxSpareBytes = 8 << 20;
 constexpr absl::Duration kCommitterPoll = absl::Milliseconds(1);
 
 uint64_t ClockNs(clockid_t clock) {
@@ -256,6 +256,7 @@ void Ledger::CloseBlock() {
   Pending pending;
   if (!spare_frames_.empty()) {
     pending.frame = std::move(spare_frames_.back());
+    spare_bytes_ -= pending.frame.capacity();
     spare_frames_.pop_back();
   }
   pending.frame.assign(kFramePrefixBytes + kTagBytes, '\0');
@@ -360,7 +361,10 @@ void Ledger::TakeResult(const CommitResult& result) {
     durable_.chain = block.chain;
     durable_.frontier.Add(block.leaf);
     pending_bytes_ -= block.frame.size();
-    if (spare_frames_.size() < kMaxSpareFrames) spare_frames_.push_back(std::move(block.frame));
+    if (spare_bytes_ + block.frame.capacity() <= kMaxSpareBytes) {
+      spare_bytes_ += block.frame.capacity();
+      spare_frames_.push_back(std::move(block.frame));
+    }
     pending_.pop_front();
   }
   if (result.checkpoint_size > 0) checkpoint_size_ = result.checkpoint_size;

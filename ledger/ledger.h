@@ -169,7 +169,8 @@ class Ledger {
 
   // What is not durable yet.
   std::deque<Pending> pending_;
-  std::vector<std::string> spare_frames_;
+  std::vector<std::string> spare_frames_;  // recycled
+  uint64_t spare_bytes_ = 0;
   uint64_t pending_bytes_ = 0;
   uint64_t oldest_pending_ns_ = 0;    // 0: nothing to commit
   uint64_t oldest_unvouched_ns_ = 0;  // 0: no checkpoint due

@@ -65,11 +65,11 @@ Hash LeafHash(absl::string_view block) {
 }
 
 Hash NodeHash(const Hash& left, const Hash& right) {
-  char text[65];
-  text[0] = static_cast<char>(kNodeByte);
+  uint8_t text[128];
+  text[0] = kNodeByte;
   std::memcpy(text + 1, left.data(), 32);
   std::memcpy(text + 33, right.data(), 32);
-  return Sha256({absl::string_view(text, sizeof text)});
+  return Sha256Short(text, 65);
 }
 
 absl::StatusOr<Frontier> Frontier::Restore(uint64_t size, const std::vector<std::string>& hashes) {

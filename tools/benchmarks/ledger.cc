@@ -1,0 +1,158 @@
+// What the append path costs: ns per record for append + hash + tag + write, beside SHA-256 in
+// the same run, on one core.
+#include "ledger/ledger.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace cairn::ledger {
+namespace {
+
+constexpr int kRounds = 7;
+
+double NowNs() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Bytes per ns of SHA-256 over 16 KiB, as `openssl speed -evp sha256 -bytes 16384` measures it.
+double Sha256Speed() {
+  const std::string data(16384, 'x');
+  unsigned char digest[32];
+  const EVP_MD* const sha256 = EVP_sha256();
+  constexpr int kCalls = 4000;
+  const double start = NowNs();
+  for (int i = 0; i < kCalls; ++i) {
+    EVP_Digest(data.data(), data.size(), digest, nullptr, sha256, nullptr);
+  }
+  return kCalls * 16384.0 / (NowNs() - start);
+}
+
+// A record whose stored form is `bytes` long.
+Record RecordOf(size_t bytes) {
+  Record record;
+  record.set_type(FILE_OPEN);
+  record.set_ret(3);
+  record.set_source(SOURCE_EBPF);
+  std::string* path = record.mutable_file()->mutable_path();
+  // Position, process and rule add 9 bytes to the record's own.
+  while (record.ByteSizeLong() + 9 < bytes)
+    path->push_back(static_cast<char>('a' + path->size() % 26));
+  return record;
+}
+
+struct Case {
+  const char* name;
+  size_t record_bytes;
+  int per_block;
+  bool compress;
+};
+
+// ns per record, and stored bytes per record.
+std::pair<double, double> Run(const Case& what, const std::string& dir) {
+  LedgerOptions options;
+  options.dir = dir;
+  options.origin = "bench.example/h/00000000-0000-4000-8000-000000000001/1";
+  options.limits.compress = what.compress;
+  options.limits.block_bytes = 65000;
+  auto opened = Ledger::Open(std::move(options), SigningKey::Generate());
+  if (!opened.ok()) {
+    std::fprintf(stderr, "bench: %s\n", opened.status().ToString().c_str());
+    std::exit(1);
+  }
+  Ledger& ledger = **opened;
+  Subject subject;
+  subject.process.set_pid(1000);
+  subject.process.set_exe("/usr/bin/bench");
+  const Record record = RecordOf(what.record_bytes);
+  const std::string rule = "bench";
+  const std::string* rules[] = {&rule};
+  Entry entry;
+  entry.record = &record;
+  entry.subject = &subject;
+  entry.rules = rules;
+  const int records = what.per_block == 1 ? 100'000 : 400'000;
+  const uint64_t stored = ledger.stats().stored_bytes;
+  const double start = NowNs();
+  for (int i = 0; i < records; ++i) {
+    entry.time_ns = static_cast<uint64_t>(start) + static_cast<uint64_t>(i);
+    if (!ledger.Append(entry).ok()) std::exit(1);
+    if (i % what.per_block == what.per_block - 1) ledger.Flush();
+    // As the capture thread does after each drain.
+    if (i % 512 == 511) ledger.Tick();
+  }
+  const double took = NowNs() - start;
+  const double bytes = static_cast<double>(ledger.stats().stored_bytes - stored);
+  if (!ledger.Close("stop").ok()) std::exit(1);
+  return {took / records, bytes / records};
+}
+
+void Print(const Case& what, const std::string& dir) {
+  std::vector<double> ns;
+  std::vector<double> ratios;
+  double stored = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string log = absl::StrCat(dir, "/", round);
+    const double sha = Sha256Speed();
+    const auto [each, bytes] = Run(what, log);
+    std::filesystem::remove_all(log);
+    ns.push_back(each);
+    ratios.push_back(static_cast<double>(what.record_bytes) / each / sha);
+    stored = bytes;
+  }
+  std::printf(
+      "%-34s %8.0f ns/record %8.2f GB/s of records = %3.0f %% of SHA-256   %6.1f B/record stored\n",
+      what.name, Median(ns), static_cast<double>(what.record_bytes) / Median(ns),
+      100 * Median(ratios), stored);
+}
+
+int Main(absl::string_view only) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  ::sched_setaffinity(0, sizeof one, &one);
+  std::string dir =
+      absl::StrCat(std::filesystem::temp_directory_path().string(), "/cairn-bench-XXXXXX");
+  if (::mkdtemp(dir.data()) == nullptr) return 1;
+  std::vector<double> sha;
+  for (int i = 0; i < kRounds; ++i) sha.push_back(Sha256Speed());
+  std::printf("SHA-256 of 16 KiB: %.2f GB/s (median of %d)\n", Median(sha), kRounds);
+  const Case cases[] = {
+      {"64 B, alone in its block", 64, 1, false},
+      {"300 B, alone in its block", 300, 1, false},
+      {"64 B, 200 to a block", 64, 200, false},
+      {"300 B, 200 to a block", 300, 200, false},
+      {"64 B, 200 to a block, compressed", 64, 200, true},
+      {"300 B, 200 to a block, compressed", 300, 200, true},
+  };
+  for (const Case& what : cases) {
+    if (absl::StrContains(what.name, only)) Print(what, dir);
+  }
+  std::filesystem::remove_all(dir);
+  return 0;
+}
+
+}  // namespace
+}  // namespace cairn::ledger
+
+// An argument names the cases to run: those whose name holds it.
+int main(int argc, char** argv) { return cairn::ledger::Main(argc > 1 ? argv[1] : ""); }
