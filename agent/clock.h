@@ -13,8 +13,8 @@ inline uint64_t ClockNs(clockid_t clock) {
   ::clock_gettime(clock, &ts);
   return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(ts.tv_nsec);
 }
-inline uint64_t BootNs() { return ClockNs(CLOCK_BOOTTIME); }       // runs during suspend
-inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); } // does not
+inline uint64_t BootNs() { return ClockNs(CLOCK_BOOTTIME); }        // runs during suspend
+inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }  // does not
 inline uint64_t WallNs() { return ClockNs(CLOCK_REALTIME); }
 
 }  // namespace cairn::agent

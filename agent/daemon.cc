@@ -23,7 +23,6 @@ namespace {
 constexpr uint64_t kMillisecondNs = 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
 constexpr uint64_t kBeatNs = 10 * kSecondNs;
-constexpr uint64_t kFaultRetryNs = kSecondNs;
 // After the last event: long enough for the 1 ms watermark to let it through.
 constexpr uint64_t kLingerNs = 3 * kMillisecondNs;
 constexpr uint64_t kSuspendNs = kSecondNs;
@@ -39,11 +38,7 @@ absl::Status Daemon::Run() {
   while (!stopping_) {
     Wait();
     HandleSignals();
-    const size_t events = Drain();
-    if (events > 0) {
-      const absl::Status flushed = ledger_->Flush();
-      if (!flushed.ok() && !recorder_->faulty()) LogWarning("flush: ", flushed.message());
-    }
+    if (Drain() > 0) ledger_->Flush();
     if (std::exchange(receipts_ready_, false)) CheckReceipts();
     if (std::exchange(control_ready_, false)) control_->Serve();
     DoWhatIsDue();
@@ -136,15 +131,9 @@ void Daemon::DoWhatIsDue() {
   if (now_ns >= next_beat_ns_) Beat(now_ns);
   const uint64_t reload_ns = reloader_->Poll(now_ns);
   if (recorder_->faulty()) recorder_->RetryAfterFault();
-  const auto next = ledger_->Tick();
-  uint64_t ledger_ns = UINT64_MAX;
-  if (!next.ok()) {
-    ledger_ns = now_ns + kFaultRetryNs;
-  } else if (*next < absl::Hours(1)) {
-    ledger_ns = now_ns + static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Nanoseconds(*next)));
-  }
-  if (recorder_->faulty()) ledger_ns = std::max(ledger_ns, now_ns + kFaultRetryNs / 4);
-  next_due_ns_ = std::min(ledger_ns, reload_ns);
+  const absl::Duration next = std::clamp(ledger_->Tick(), absl::ZeroDuration(), absl::Hours(1));
+  next_due_ns_ =
+      std::min(now_ns + static_cast<uint64_t>(absl::ToInt64Nanoseconds(next)), reload_ns);
 }
 
 // The epoch's keys were in memory that a hibernation image may hold: they end here.

@@ -23,6 +23,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "ledger/incarnation.h"
 #include "ledger/key.h"
 #include "ledger/note.h"
 
@@ -103,11 +104,11 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::AgentConfig&
 // First, since it says whether another cairnd is already here.
 absl::Status Daemon::OpenDoors() {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), ParentOf(config_.control().socket()), 0755));
-  ASSIGN_OR_RETURN(control_, ControlServer::Listen(
-                                 config_.control().socket(),
-                                 [this](const Peer& peer, const control::Request& request) {
-                                   return Answer(peer, request);
-                                 }));
+  ASSIGN_OR_RETURN(control_,
+                   ControlServer::Listen(config_.control().socket(),
+                                         [this](const Peer& peer, const control::Request& request) {
+                                           return Answer(peer, request);
+                                         }));
   epoll_.Reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.valid() || !Watch(epoll_.get(), control_->wait_fd(), EPOLLIN) ||
       !Watch(epoll_.get(), signals_.get(), EPOLLIN)) {
@@ -119,13 +120,18 @@ absl::Status Daemon::OpenDoors() {
 absl::Status Daemon::OpenLog() {
   const std::string& keys = config_.keys().dir();
   ASSIGN_OR_RETURN(const std::string uuid, LoadHostUuid(keys));
-  ASSIGN_OR_RETURN(ledger::SigningKey key,
+  ASSIGN_OR_RETURN(const ledger::SigningKey key,
                    ledger::SigningKey::Load(absl::StrCat(keys, "/", kLogKeyName)));
-  ASSIGN_OR_RETURN(const int incarnation, NewestIncarnation(config_.log().dir()));
-  origin_ = LogOrigin(config_.deployment(), uuid, absl::StrCat(incarnation));
-  log_dir_ = absl::StrCat(config_.log().dir(), "/", incarnation);
-  RETURN_IF_ERROR(MakeDirectories(Io::Real(), log_dir_, 0750));
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), config_.log().dir(), 0750));
   ShareWithReaders(config_.log().dir());
+  ledger::LedgerOptions options = OptionsOf(config_);
+  options.dir = config_.log().dir();
+  options.origin = absl::StrCat(config_.deployment(), "/h/", uuid);
+  ASSIGN_OR_RETURN(ledger::OpenedLog opened,
+                   ledger::OpenNewestIncarnation(std::move(options), key));
+  ledger_ = std::move(opened.ledger);
+  log_dir_ = opened.dir;
+  origin_ = opened.origin;
   ShareWithReaders(log_dir_);
 
   std::vector<ledger::VerifierKey> collectors;
@@ -137,10 +143,6 @@ absl::Status Daemon::OpenLog() {
   ASSIGN_OR_RETURN(receipts_, Receipts::Watch(log_dir_ + "/receipts", log_key, collectors));
   if (!Watch(epoll_.get(), receipts_->wait_fd(), EPOLLIN)) return ErrnoStatus(errno, "epoll");
 
-  ledger::LedgerOptions options = OptionsOf(config_);
-  options.dir = log_dir_;
-  options.origin = origin_;
-  ASSIGN_OR_RETURN(ledger_, ledger::Ledger::Open(std::move(options), std::move(key)));
   return absl::OkStatus();
 }
 
@@ -148,7 +150,7 @@ absl::Status Daemon::OpenKernel() {
   policy::LoadResult policy =
       policy::LoadPolicy(config_.policy().dir(), config_.environment(), nullptr);
   for (const std::string& error : policy.change.errors()) LogError(error);
-  RETURN_IF_ERROR(ledger_->SetPolicy(1, policy.policy->digest()));
+  ledger_->SetPolicy(1, policy.policy->digest());
   recorder_ = std::make_unique<Recorder>(ledger_.get());
   recorder_->SetPolicy(policy.policy);
   writer_ = std::make_unique<PolicyWriter>(config_.policy().dir());
@@ -160,9 +162,9 @@ absl::Status Daemon::OpenKernel() {
   options.own_paths = {config_.log().dir(), config_.keys().dir(), config_.policy().dir()};
   ASSIGN_OR_RETURN(capture_, capture::Capture::Start(options));
   RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted()));
-  reloader_ = std::make_unique<Reloader>(config_.policy().dir(), config_.environment(),
-                                         config_.receipts().wait_ms() * kMillisecondNs,
-                                         std::move(policy));
+  reloader_ =
+      std::make_unique<Reloader>(config_.policy().dir(), config_.environment(),
+                                 config_.receipts().wait_ms() * kMillisecondNs, std::move(policy));
   Reloader::Parts parts;
   parts.recorder = recorder_.get();
   parts.ledger = ledger_.get();

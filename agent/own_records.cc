@@ -27,8 +27,7 @@ Record Own(EventType type) {
 
 std::string ExeOf(uint32_t pid) {
   char target[4096];
-  const ssize_t n =
-      ::readlink(absl::StrCat("/proc/", pid, "/exe").c_str(), target, sizeof(target));
+  const ssize_t n = ::readlink(absl::StrCat("/proc/", pid, "/exe").c_str(), target, sizeof(target));
   return n > 0 ? std::string(target, static_cast<size_t>(n)) : "";
 }
 

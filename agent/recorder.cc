@@ -86,8 +86,7 @@ void Recorder::Append(uint64_t time_ns, const Record& record, ledger::Subject* s
 void Recorder::StartFault(const absl::Status& status) {
   fault_ = status;
   fault_since_ns_ = BootNs();
-  LogError("the log does not take records: ", status.message(),
-           "; they are counted until it does");
+  LogError("the log does not take records: ", status.message(), "; they are counted until it does");
 }
 
 void Recorder::RetryAfterFault() {

@@ -26,8 +26,8 @@ struct Counts {
   uint64_t dropped = 0;   // no rule wants them
   uint64_t refused = 0;   // wanted, but storage did not take them
   uint64_t lost = 0;      // sum of agent.loss
-  std::array<uint64_t, 256> by_type{};                                  // recorded, by EventType
-  std::map<std::pair<std::string, std::string>, uint64_t> loss_by;      // source, reason
+  std::array<uint64_t, 256> by_type{};                              // recorded, by EventType
+  std::map<std::pair<std::string, std::string>, uint64_t> loss_by;  // source, reason
 };
 
 // Capture thread only. A storage fault stops nothing: what could not be appended is counted by

@@ -40,8 +40,7 @@ void Reloader::Begin(const Requester& requester) {
   pending_ = Pending{std::move(result), BootNs() + wait_ns, size};
 }
 
-void Reloader::Record(policy::LoadResult* result, const Requester& requester,
-                      uint64_t generation) {
+void Reloader::Record(policy::LoadResult* result, const Requester& requester, uint64_t generation) {
   result->change.set_old_generation(generation_);
   result->change.set_new_generation(generation);
   for (Ancestor& ancestor : parts_.writer->Take()) {
@@ -74,8 +73,7 @@ void Reloader::TakeEffect() {
   ++generation_;
   current_ = std::move(pending_->result);
   pending_.reset();
-  const absl::Status set = parts_.ledger->SetPolicy(generation_, current_.policy->digest());
-  if (!set.ok()) LogError("policy generation ", generation_, ": ", set.message());
+  parts_.ledger->SetPolicy(generation_, current_.policy->digest());
   parts_.recorder->SetPolicy(current_.policy);
   if (filtered.ok()) filtered = parts_.capture->SetWanted(current_.policy->wanted());
   if (!filtered.ok()) LogError("kernel filter: ", filtered.message());

@@ -34,8 +34,7 @@ absl::Status OneOf(absl::string_view key, absl::string_view value,
     if (value == name) return absl::OkStatus();
     absl::StrAppend(&names, names.empty() ? "" : ", ", name);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(key, ": '", value, "' is none of ", names));
+  return absl::InvalidArgumentError(absl::StrCat(key, ": '", value, "' is none of ", names));
 }
 
 absl::Status CheckPath(absl::string_view key, absl::string_view path) {
@@ -83,8 +82,8 @@ absl::Status Check(const config::AgentConfig& config) {
   if (!IsName(config.environment())) {
     return absl::InvalidArgumentError("environment: only letters, digits, '.', '-' and '_'");
   }
-  RETURN_IF_ERROR(OneOf("capture.audit", config.capture().audit(),
-                        {"auto", "unicast", "multicast", "off"}));
+  RETURN_IF_ERROR(
+      OneOf("capture.audit", config.capture().audit(), {"auto", "unicast", "multicast", "off"}));
   RETURN_IF_ERROR(OneOf("capture.backend", config.capture().backend(), {"auto", "audit-only"}));
   const uint32_t ring = config.capture().ring_bytes();
   if (std::bitset<32>(ring).count() != 1 || ring < (64 << 10) || ring > (256 << 20)) {

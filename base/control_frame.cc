@@ -40,8 +40,8 @@ absl::StatusOr<Fd> Connect(const std::string& path) {
 
 absl::StatusOr<std::string> EncodeControlFrame(absl::string_view body) {
   if (body.size() > kMaxControlFrame) {
-    return absl::InvalidArgumentError(absl::StrCat("a control frame of ", body.size(),
-                                                   " bytes, above ", kMaxControlFrame));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a control frame of ", body.size(), " bytes, above ", kMaxControlFrame));
   }
   std::string frame;
   PutU32(&frame, static_cast<uint32_t>(body.size()));

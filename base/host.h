@@ -29,7 +29,7 @@ std::string LogOrigin(absl::string_view deployment, absl::string_view uuid,
 // The newest incarnation in `log_dir` (its highest numbered directory); 1 when there is none.
 absl::StatusOr<int> NewestIncarnation(const std::string& log_dir);
 
-std::string BootId();    // of this boot, "" when the kernel does not tell
+std::string BootId();  // of this boot, "" when the kernel does not tell
 std::string HostName();
 std::string KernelRelease();
 

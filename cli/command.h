@@ -16,7 +16,7 @@ namespace cairn::cli {
 
 enum ExitCode {
   kOk = 0,
-  kFailed = 1,       // or tampered
+  kFailed = 1,  // or tampered
   kIncomplete = 2,
   kBadInput = 3,
   kNoPrivilege = 4,
@@ -56,7 +56,7 @@ struct Command {
   absl::string_view details;    // paragraphs for --help and the manual page
   std::vector<Option> options;
   int min_words = 0;
-  int max_words = 0;            // -1: any number
+  int max_words = 0;                                 // -1: any number
   int (*run)(const Arguments& arguments) = nullptr;  // returns an ExitCode
 };
 

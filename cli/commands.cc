@@ -1,0 +1,48 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "cli/command.h"
+
+namespace cairn::cli {
+
+absl::Span<const Command> Commands() {
+  static const auto* commands = [] {
+    auto* all = new std::vector<Command>;
+    const auto add = [all](std::vector<Command> some) {
+      for (Command& command : some) all->push_back(std::move(command));
+    };
+    all->push_back(StatusCommand());
+    all->push_back(EventsCommand());
+    all->push_back(VerifyCommand());
+    all->push_back(CheckpointCommand());
+    add(KeyCommands());
+    all->push_back(CompletionCommand());
+    return all;
+  }();
+  return *commands;
+}
+
+int Fail(ExitCode code, absl::string_view message) {
+  LogLine(LogLevel::kError, absl::StrCat("cairn: ", message));
+  return code;
+}
+
+ExitCode CodeOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kPermissionDenied:
+      return kNoPrivilege;
+    case absl::StatusCode::kUnavailable:
+      return kUnreachable;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kResourceExhausted:
+      return kBadInput;
+    default:
+      return kFailed;
+  }
+}
+
+int Fail(const absl::Status& status) { return Fail(CodeOf(status), status.message()); }
+
+}  // namespace cairn::cli

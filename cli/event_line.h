@@ -1,0 +1,32 @@
+// One record as a person reads it: who did what to which object, and how it ended.
+#ifndef CAIRN_CLI_EVENT_LINE_H_
+#define CAIRN_CLI_EVENT_LINE_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "ledger/reader.h"
+
+namespace cairn::cli {
+
+// All text went through EscapeBytes.
+struct EventLine {
+  std::string event;    // "file.open"
+  std::string who;      // "alice", "alice=root" (login user, then effective one)
+  std::string process;  // "sshd[812]"
+  std::string object;   // "/etc/shadow (read)"
+  std::string result;   // "ok", "ENOENT", "-"
+  std::string rules;    // "shadow-read"
+};
+
+EventLine DescribeEvent(const ledger::LoggedRecord& logged);
+
+// The object alone: what the act was done to.
+std::string DescribeObject(const Record& record, const Process* process);
+
+// "ENOENT" for 2; the number where it has no name.
+std::string ErrnoName(int64_t error);
+
+}  // namespace cairn::cli
+
+#endif  // CAIRN_CLI_EVENT_LINE_H_

@@ -1,0 +1,148 @@
+// cairn events: what happened.
+#include <poll.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/fd.h"
+#include "cli/command.h"
+#include "cli/event_filter.h"
+#include "cli/event_table.h"
+#include "cli/logs.h"
+#include "cli/terminal.h"
+#include "ledger/reader.h"
+#include "policy/event_json.h"
+
+namespace cairn::cli {
+namespace {
+
+enum class Format { kTable, kJson };
+
+class Printer {
+ public:
+  Printer(Format format, bool wide) : format_(format) {
+    style_.columns = IsTerminal(STDOUT_FILENO);
+    style_.colour = WantsColour(STDOUT_FILENO);
+    style_.wide = wide;
+    style_.width = static_cast<size_t>(TerminalColumns(STDOUT_FILENO));
+    style_.zone = absl::LocalTimeZone();
+    if (format_ == Format::kTable) Write(TableHead(style_));
+  }
+
+  void Print(const ledger::LoggedRecord& logged) {
+    if (format_ == Format::kTable) {
+      Write(TableLine(style_, logged));
+      return;
+    }
+    line_.clear();
+    policy::AppendEventJson(logged, &line_);
+    line_.push_back('\n');
+    Write(line_);
+  }
+
+  // False: nobody reads any more.
+  bool Flush() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
+
+ private:
+  static void Write(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+  const Format format_;
+  TableStyle style_;
+  std::string line_;
+};
+
+struct Source {
+  std::string path;
+  std::unique_ptr<ledger::LogReader> reader;
+};
+
+// Prints what there is. False: a failure, already told, or nobody reads; `code` says which.
+bool PrintAvailable(Source* source, const EventFilter& filter, Printer* printer, int* code) {
+  ledger::LoggedRecord logged;
+  for (;;) {
+    const auto end = source->reader->Next(&logged);
+    if (!end.ok()) {
+      printer->Flush();
+      *code = Fail(kFailed, end.status().message());
+      return false;
+    }
+    if (*end != ledger::ReadEnd::kRecord) return printer->Flush();
+    if (filter.Wants(logged)) printer->Print(logged);
+  }
+}
+
+// Sleeps until a log changes, but never long: an inotify queue may overflow.
+void WaitForMore(int inotify) {
+  pollfd wait = {.fd = inotify, .events = POLLIN, .revents = 0};
+  if (::poll(&wait, 1, 500) <= 0) return;
+  char events[4096];
+  while (::read(inotify, events, sizeof(events)) > 0) {
+  }
+}
+
+int Follow(std::vector<Source>* sources, const EventFilter& filter, Printer* printer) {
+  const Fd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  for (const Source& source : *sources) {
+    ::inotify_add_watch(inotify.get(), source.path.c_str(), IN_MODIFY | IN_CREATE);
+  }
+  int code = kOk;
+  for (;;) {
+    WaitForMore(inotify.get());
+    for (Source& source : *sources) {
+      if (!PrintAvailable(&source, filter, printer, &code)) return code;
+    }
+  }
+}
+
+int RunEvents(const Arguments& arguments) {
+  const std::string format = arguments.Get("--output", "table");
+  if (format != "table" && format != "json") return Fail(kUsage, "events: -o is table or json");
+  const auto filter = EventFilter::Make(arguments);
+  if (!filter.ok()) return Fail(kUsage, filter.status().message());
+  const auto logs = LogsOf(arguments);
+  if (!logs.ok()) return Fail(logs.status());
+  std::vector<Source> sources;
+  for (const std::string& log : *logs) {
+    auto reader = ledger::LogReader::Open(log);
+    if (!reader.ok()) return Fail(reader.status());
+    (*reader)->SeekTime(filter->since_ns());
+    sources.push_back({log, *std::move(reader)});
+  }
+  ::signal(SIGPIPE, SIG_IGN);  // `cairn events | head` ends quietly
+  Printer printer(format == "json" ? Format::kJson : Format::kTable, arguments.Has("--wide"));
+  int code = kOk;
+  for (Source& source : sources) {
+    if (!PrintAvailable(&source, *filter, &printer, &code)) return code;
+  }
+  return arguments.Has("--follow") ? Follow(&sources, *filter, &printer) : kOk;
+}
+
+}  // namespace
+
+Command EventsCommand() {
+  Command command;
+  command.name = "events";
+  command.arguments = "[DIR|FILE]...";
+  command.summary = "Show recorded events";
+  command.details =
+      "One line an act: time, event, who, process, object, result, rules. On a terminal the\n"
+      "columns are aligned and coloured by severity; elsewhere they are tab-separated and whole.\n"
+      "Reading is not verifying: `cairn verify` says whether a log can be trusted.";
+  command.options = {{"--follow", "", "go on with what is recorded from now", 'f'},
+                     {"--output", "FORMAT", "table (default) or json, one object a line", 'o'},
+                     {"--wide", "", "never cut the object", 'w'}};
+  for (const Option& option : FilterOptions()) command.options.push_back(option);
+  command.options.push_back(kConfigOption);
+  command.max_words = -1;
+  command.run = RunEvents;
+  return command;
+}
+
+}  // namespace cairn::cli
