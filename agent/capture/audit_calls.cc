@@ -1,0 +1,155 @@
+#include "agent/capture/audit_calls.h"
+
+#include "absl/container/flat_hash_map.h"
+
+namespace cairn::capture::audit {
+namespace {
+
+using S = AuditShape;
+
+constexpr AuditCall kCalls[] = {
+    {"execve", PROCESS_EXEC, S::kExec},
+    {"execveat", PROCESS_EXEC, S::kExec, {.dirfd = 0}},
+    {"fork", PROCESS_FORK, S::kFork},
+    {"vfork", PROCESS_FORK, S::kFork},
+    {"clone", PROCESS_FORK, S::kFork, {.flags = 0}},
+    {"clone3", PROCESS_FORK, S::kFork},
+    {"exit", PROCESS_EXIT, S::kExit},
+    {"exit_group", PROCESS_EXIT, S::kExit},
+    {"ptrace", PROCESS_PTRACE, S::kTarget, {.fd = 1}},
+    {"kill", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 1}},
+    {"tkill", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 1}},
+    {"tgkill", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 2}},
+    {"rt_sigqueueinfo", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 1}},
+    {"rt_tgsigqueueinfo", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 2}},
+    {"mprotect", PROCESS_MEMORY_EXEC, S::kMemory},
+    {"pkey_mprotect", PROCESS_MEMORY_EXEC, S::kMemory},
+
+    {"open", FILE_OPEN, S::kOpen, {.flags = 1}},
+    {"openat", FILE_OPEN, S::kOpen, {.dirfd = 0, .flags = 2}},
+    {"openat2", FILE_OPEN, S::kOpen, {.dirfd = 0}},
+    {"open_by_handle_at", FILE_OPEN, S::kOpen, {.flags = 2}},
+    {"creat", FILE_CREATE, S::kOpen},
+    {"mkdir", FILE_CREATE, S::kPath},
+    {"mkdirat", FILE_CREATE, S::kPath, {.dirfd = 0}},
+    {"mknod", FILE_CREATE, S::kPath},
+    {"mknodat", FILE_CREATE, S::kPath, {.dirfd = 0}},
+    {"read", FILE_READ, S::kPath, {.fd = 0}},
+    {"readv", FILE_READ, S::kPath, {.fd = 0}},
+    {"pread64", FILE_READ, S::kPath, {.fd = 0}},
+    {"preadv", FILE_READ, S::kPath, {.fd = 0}},
+    {"preadv2", FILE_READ, S::kPath, {.fd = 0}},
+    {"write", FILE_WRITE, S::kPath, {.fd = 0}},
+    {"writev", FILE_WRITE, S::kPath, {.fd = 0}},
+    {"pwrite64", FILE_WRITE, S::kPath, {.fd = 0}},
+    {"pwritev", FILE_WRITE, S::kPath, {.fd = 0}},
+    {"pwritev2", FILE_WRITE, S::kPath, {.fd = 0}},
+    {"close", FILE_CLOSE, S::kPath, {.fd = 0}},
+    {"mmap", FILE_MMAP, S::kMemory},
+    {"mmap2", FILE_MMAP, S::kMemory},
+    {"dup", FILE_DUP, S::kPath, {.fd = 0}},
+    {"dup2", FILE_DUP, S::kPath, {.fd = 0}},
+    {"dup3", FILE_DUP, S::kPath, {.fd = 0}},
+    {"unlink", FILE_DELETE, S::kPath},
+    {"rmdir", FILE_DELETE, S::kPath},
+    {"unlinkat", FILE_DELETE, S::kPath, {.dirfd = 0}},
+    {"rename", FILE_RENAME, S::kTwoPaths},
+    {"renameat", FILE_RENAME, S::kTwoPaths, {.dirfd = 0, .dirfd2 = 2}},
+    {"renameat2", FILE_RENAME, S::kTwoPaths, {.dirfd = 0, .dirfd2 = 2}},
+    {"link", FILE_LINK, S::kTwoPaths},
+    {"linkat", FILE_LINK, S::kTwoPaths, {.dirfd = 0, .dirfd2 = 2}},
+    {"symlink", FILE_LINK, S::kTwoPaths},
+    {"symlinkat", FILE_LINK, S::kTwoPaths, {.dirfd2 = 1}},
+    {"truncate", FILE_TRUNCATE, S::kSize},
+    {"truncate64", FILE_TRUNCATE, S::kSize},
+    {"ftruncate", FILE_TRUNCATE, S::kSize, {.fd = 0}},
+    {"ftruncate64", FILE_TRUNCATE, S::kSize, {.fd = 0}},
+    {"chmod", FILE_CHMOD, S::kPath, {.mode = 1}},
+    {"fchmod", FILE_CHMOD, S::kPath, {.fd = 0, .mode = 1}},
+    {"fchmodat", FILE_CHMOD, S::kPath, {.dirfd = 0, .mode = 2}},
+    {"fchmodat2", FILE_CHMOD, S::kPath, {.dirfd = 0, .mode = 2}},
+    {"chown", FILE_CHOWN, S::kOwner, {.uid = 1}},
+    {"lchown", FILE_CHOWN, S::kOwner, {.uid = 1}},
+    {"fchown", FILE_CHOWN, S::kOwner, {.fd = 0, .uid = 1}},
+    {"chown32", FILE_CHOWN, S::kOwner, {.uid = 1}},
+    {"lchown32", FILE_CHOWN, S::kOwner, {.uid = 1}},
+    {"fchown32", FILE_CHOWN, S::kOwner, {.fd = 0, .uid = 1}},
+    {"fchownat", FILE_CHOWN, S::kOwner, {.dirfd = 0, .uid = 2}},
+    {"setxattr", FILE_XATTR, S::kPath},
+    {"lsetxattr", FILE_XATTR, S::kPath},
+    {"fsetxattr", FILE_XATTR, S::kPath, {.fd = 0}},
+    {"setxattrat", FILE_XATTR, S::kPath, {.dirfd = 0}},
+    {"removexattr", FILE_XATTR, S::kPath},
+    {"lremovexattr", FILE_XATTR, S::kPath},
+    {"fremovexattr", FILE_XATTR, S::kPath, {.fd = 0}},
+    {"removexattrat", FILE_XATTR, S::kPath, {.dirfd = 0}},
+    {"utime", FILE_UTIMES, S::kPath},
+    {"utimes", FILE_UTIMES, S::kPath},
+    {"futimesat", FILE_UTIMES, S::kPath, {.dirfd = 0}},
+    {"utimensat", FILE_UTIMES, S::kPath, {.dirfd = 0}},
+    {"utimensat_time64", FILE_UTIMES, S::kPath, {.dirfd = 0}},
+    {"mount", FILE_MOUNT, S::kFlags, {.flags = 3}},
+    {"move_mount", FILE_MOUNT, S::kPath},
+    {"umount", FILE_UMOUNT, S::kPath},
+    {"umount2", FILE_UMOUNT, S::kFlags, {.flags = 1}},
+    {"pipe", FILE_PIPE, S::kPath},
+    {"pipe2", FILE_PIPE, S::kPath},
+
+    {"socket", NET_SOCKET, S::kSocket},
+    {"connect", NET_CONNECT, S::kAddress},
+    {"bind", NET_BIND, S::kAddress},
+    {"listen", NET_LISTEN, S::kAddress},
+    {"accept", NET_ACCEPT, S::kAddress},
+    {"accept4", NET_ACCEPT, S::kAddress},
+
+    {"setuid", CRED_SETUID, S::kCredentials},
+    {"setreuid", CRED_SETUID, S::kCredentials},
+    {"setresuid", CRED_SETUID, S::kCredentials},
+    {"setfsuid", CRED_SETUID, S::kCredentials},
+    {"setuid32", CRED_SETUID, S::kCredentials},
+    {"setreuid32", CRED_SETUID, S::kCredentials},
+    {"setresuid32", CRED_SETUID, S::kCredentials},
+    {"setfsuid32", CRED_SETUID, S::kCredentials},
+    {"setgid", CRED_SETGID, S::kCredentials},
+    {"setregid", CRED_SETGID, S::kCredentials},
+    {"setresgid", CRED_SETGID, S::kCredentials},
+    {"setfsgid", CRED_SETGID, S::kCredentials},
+    {"setgroups", CRED_SETGID, S::kCredentials},
+    {"setgid32", CRED_SETGID, S::kCredentials},
+    {"setregid32", CRED_SETGID, S::kCredentials},
+    {"setresgid32", CRED_SETGID, S::kCredentials},
+    {"setfsgid32", CRED_SETGID, S::kCredentials},
+    {"setgroups32", CRED_SETGID, S::kCredentials},
+    {"capset", CRED_CAPSET, S::kCredentials},
+
+    {"init_module", KERNEL_MODULE_LOAD, S::kKernel},
+    {"finit_module", KERNEL_MODULE_LOAD, S::kKernel},
+    {"delete_module", KERNEL_MODULE_UNLOAD, S::kKernel},
+    {"bpf", KERNEL_BPF, S::kKernel},
+    {"kexec_load", KERNEL_KEXEC, S::kKernel},
+    {"kexec_file_load", KERNEL_KEXEC, S::kKernel},
+    {"settimeofday", KERNEL_CLOCK_SET, S::kKernel},
+    {"clock_settime", KERNEL_CLOCK_SET, S::kKernel},
+    {"clock_settime64", KERNEL_CLOCK_SET, S::kKernel},
+    {"stime", KERNEL_CLOCK_SET, S::kKernel},
+    {"adjtimex", KERNEL_CLOCK_SET, S::kKernel},
+    {"clock_adjtime", KERNEL_CLOCK_SET, S::kKernel},
+    {"clock_adjtime64", KERNEL_CLOCK_SET, S::kKernel},
+
+    {"unshare", NS_UNSHARE, S::kNamespace, {.flags = 0}},
+    {"setns", NS_SETNS, S::kNamespace, {.flags = 1}},
+};
+
+}  // namespace
+
+const AuditCall* FindAuditCall(absl::string_view name) {
+  static const auto& by_name = *[] {
+    auto* map = new absl::flat_hash_map<absl::string_view, const AuditCall*>();
+    for (const AuditCall& call : kCalls) map->emplace(call.name, &call);
+    return map;
+  }();
+  const auto found = by_name.find(name);
+  return found != by_name.end() ? found->second : nullptr;
+}
+
+}  // namespace cairn::capture::audit

@@ -1,0 +1,286 @@
+#include "agent/capture/audit_source.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "agent/capture/audit_text.h"
+#include "agent/capture/audit_types.h"
+#include "base/status.h"
+
+namespace cairn::capture {
+namespace {
+
+constexpr size_t kMaxMessages = 4096;  // a Drain
+constexpr uint64_t kAskEveryNs = 1'000'000'000;
+constexpr uint64_t kAskRulesEveryNs = 5'000'000'000;  // the kernel starts a thread to answer
+
+uint64_t Clock(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+uint64_t BootNow() { return Clock(CLOCK_BOOTTIME); }
+
+bool AuditdInstalled() {
+  return access("/sbin/auditd", X_OK) == 0 || access("/usr/sbin/auditd", X_OK) == 0;
+}
+
+// A record about loss: `count` events, exactly or at least.
+void FillLost(Record* record, absl::string_view reason, uint64_t count, bool at_least) {
+  record->Clear();
+  record->set_type(AUDIT_LOST);
+  Audit* audit = record->mutable_audit();
+  audit->set_op(reason.data(), reason.size());
+  audit->set_lost(static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX)));
+  audit->set_at_least(at_least || count > UINT32_MAX);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<AuditSource>> AuditSource::Open(const AuditSourceOptions& options) {
+  std::unique_ptr<AuditSource> source(new AuditSource(options));
+  if (options.mode == AuditMode::kOff) {
+    source->reason_ = "turned off in the configuration";
+    return source;
+  }
+  const absl::Status status = source->Choose();
+  if (!status.ok()) {
+    if (options.mode != AuditMode::kAuto) return status;
+    source->socket_.reset();
+    source->mode_ = "off";
+    source->reason_ = std::string(status.message());
+  }
+  return source;
+}
+
+AuditSource::~AuditSource() {
+  if (!control_) return;
+  if (owner_) {
+    const absl::StatusOr<AuditKernelState> now = control_->Read();
+    if (now.ok() && now->pid == static_cast<uint32_t>(getpid())) {
+      (void)control_->ReleaseOwnership();
+    }
+  }
+  settings_.Restore(control_.get());
+}
+
+absl::Status AuditSource::Choose() {
+  ASSIGN_OR_RETURN(AuditControl control, AuditControl::Open());
+  control_ = std::make_unique<AuditControl>(std::move(control));
+  ASSIGN_OR_RETURN(const AuditKernelState state, control_->Read());
+  lost_seen_ = state.lost;
+  const bool installed = AuditdInstalled();
+  bool unicast = options_.mode == AuditMode::kUnicast;
+  if (options_.mode == AuditMode::kAuto) unicast = !installed && state.pid == 0;
+  absl::Status status = unicast ? OpenUnicast() : absl::OkStatus();
+  if (unicast && !status.ok() && options_.mode == AuditMode::kUnicast) return status;
+  if (unicast && status.ok()) {
+    mode_ = "unicast";
+    reason_ = "owner of the audit socket";
+  } else {
+    RETURN_IF_ERROR(OpenMulticast());
+    mode_ = "multicast";
+    reason_ = !status.ok()     ? std::string(status.message())
+              : state.pid != 0 ? absl::StrCat("process ", state.pid, " owns the audit socket")
+              : installed      ? "auditd is installed"
+                               : "asked for";
+  }
+  const auto now = control_->Read();
+  const auto rules = control_->ReadRules();
+  if (now.ok() && now->enabled == 0) absl::StrAppend(&reason_, "; kernel audit is disabled");
+  if (now.ok() && rules.ok()) drift_.Accept(*now, *rules);
+  return absl::OkStatus();
+}
+
+absl::Status AuditSource::OpenUnicast() {
+  ASSIGN_OR_RETURN(socket_, AuditSocket::Open(false, options_.socket_bytes));
+  RETURN_IF_ERROR(socket_->Own());
+  owner_ = true;
+  return settings_.ApplyOwner(control_.get(), options_.backlog_limit, options_.backlog_wait_time);
+}
+
+absl::Status AuditSource::OpenMulticast() {
+  owner_ = false;
+  ASSIGN_OR_RETURN(socket_, AuditSocket::Open(true, options_.socket_bytes));
+  // With no daemon there is nobody else to turn audit on; a running one has its own mind.
+  ASSIGN_OR_RETURN(const AuditKernelState state, control_->Read());
+  return state.pid == 0 ? settings_.ApplyEnabled(control_.get()) : absl::OkStatus();
+}
+
+size_t AuditSource::Drain(Sink sink) {
+  handed_out_ = 0;
+  AuditMessage message;
+  for (size_t i = 0; socket_ && i < kMaxMessages; ++i) {
+    switch (socket_->Read(&message)) {
+      case AuditRead::kMessage:
+        Take(message, sink);
+        break;
+      case AuditRead::kOverrun:
+        ++counters_.overruns;
+        overrun_ns_ = BootNow();
+        break;
+      case AuditRead::kIgnored:
+        break;
+      case AuditRead::kFailed:
+        socket_.reset();
+        return handed_out_;
+      case AuditRead::kEmpty:
+        return handed_out_;
+    }
+  }
+  return handed_out_;
+}
+
+void AuditSource::Take(const AuditMessage& message, Sink sink) {
+  if (message.type == audit::kReplace) {
+    // Somebody tries to take the socket; the kernel asks whether we live, and refuses them.
+    uint32_t pid = 0;
+    if (message.text.size() <= sizeof(pid)) {
+      std::memcpy(&pid, message.text.data(), message.text.size());
+    }
+    record_.Clear();
+    record_.set_type(AUDIT_DAEMON);
+    record_.set_outcome(OUTCOME_FAILURE);
+    record_.mutable_audit()->set_op("takeover");
+    (*record_.mutable_audit()->mutable_fields())["pid"] = absl::StrCat(pid);
+    HandOutOwn(&record_, sink);
+    return;
+  }
+  absl::string_view text;
+  const std::optional<AuditStamp> stamp = ParseAuditStamp(message.text, &text);
+  if (!stamp) {
+    ++counters_.malformed;
+    return;
+  }
+  const uint64_t now = BootNow();
+  serials_.See(stamp->serial, now);
+  assembler_.Add(*stamp, message.type, text, now,
+                 [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
+}
+
+void AuditSource::HandOutEvent(const AuditEvent& event, Sink sink) {
+  DecodeAuditEvent(event, &record_, &actor_);
+  drift_.Told(record_);
+  const auto& fields = record_.audit().fields();
+  const auto nonce = fields.find("nonce");
+  if (record_.audit().op() == "cairn-canary" && nonce != fields.end() &&
+      actor_.process.pid() == static_cast<uint32_t>(getpid()) &&
+      nonce->second == absl::StrCat(canary_sent_)) {
+    canary_seen_ = canary_sent_;
+    return;
+  }
+  const uint64_t boot = BootNow();
+  const uint64_t offset = Clock(CLOCK_REALTIME) - boot;
+  const uint64_t wall = event.stamp.wall_ms * 1'000'000;
+  const uint64_t time = wall > offset ? std::min(wall - offset, boot) : 0;
+  if (time < newest_ns_) record_.mutable_audit()->set_late(true);
+  newest_ns_ = std::max(newest_ns_, time);
+  ++counters_.events;
+  ++handed_out_;
+  sink({.time_ns = time, .pid = actor_.process.pid(), .record = &record_, .actor = &actor_});
+}
+
+void AuditSource::HandOutOwn(Record* record, Sink sink) {
+  record->set_source(SOURCE_AUDIT);
+  actor_.process.Clear();
+  actor_.has_identity = false;
+  ++handed_out_;
+  sink({.time_ns = BootNow(), .pid = 0, .record = record, .actor = &actor_});
+}
+
+size_t AuditSource::Tick(Sink sink) {
+  handed_out_ = 0;
+  const uint64_t now = BootNow();
+  assembler_.Expire(now, [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
+  if (control_ && now >= asked_ns_ + kAskEveryNs) {
+    asked_ns_ = now;
+    AskKernel(sink);
+  }
+  return handed_out_;
+}
+
+void AuditSource::AskKernel(Sink sink) {
+  const absl::StatusOr<AuditKernelState> state = control_->Read();
+  if (!state.ok()) return;  // the next second asks again
+  counters_.backlog = state->backlog;
+  ReportLosses(state->lost, sink);
+  const auto report = [this, sink](Record* record) { HandOutOwn(record, sink); };
+  drift_.CompareSettings(*state, report);
+  if (asked_ns_ >= rules_asked_ns_ + kAskRulesEveryNs) {
+    rules_asked_ns_ = asked_ns_;
+    if (auto rules = control_->ReadRules(); rules.ok()) {
+      drift_.CompareRules(*std::move(rules), report);
+    }
+  }
+  Reclaim(*state, sink);
+}
+
+void AuditSource::ReportLosses(uint32_t kernel_lost, Sink sink) {
+  const uint32_t lost = kernel_lost - lost_seen_;  // wraps with the counter
+  lost_seen_ = kernel_lost;
+  if (lost > 0 && lost < UINT32_MAX / 2) {
+    counters_.kernel_lost += lost;
+    FillLost(&record_, "kernel", lost, false);
+    HandOutOwn(&record_, sink);
+  }
+  const uint64_t now = BootNow();
+  const AuditGap gap = serials_.TakeGap(now);
+  const uint64_t overruns = counters_.overruns - overruns_reported_;
+  if (gap.missing > 0) {
+    counters_.serials_lost += gap.missing;
+    FillLost(&record_, "serials", gap.missing, !owner_);
+    record_.mutable_audit()->set_serial_from(gap.from);
+    record_.mutable_audit()->set_serial_to(gap.to);
+  } else if (overruns > 0 && now > overrun_ns_ + 2 * AuditSerials::kPatienceNs) {
+    FillLost(&record_, "socket", overruns, true);  // no later event came to show the gap
+  } else {
+    return;
+  }
+  if (overruns > 0) {
+    (*record_.mutable_audit()->mutable_fields())["overruns"] = absl::StrCat(overruns);
+  }
+  overruns_reported_ = counters_.overruns;
+  HandOutOwn(&record_, sink);
+}
+
+// A stopped owner is dropped by the kernel; it may come back. A socket that somebody else has
+// taken meanwhile is theirs: we go on beside them.
+void AuditSource::Reclaim(const AuditKernelState& now, Sink sink) {
+  const bool lost_it = owner_ && now.pid != static_cast<uint32_t>(getpid());
+  if (socket_ && !lost_it) return;
+  if (mode_ == "off") return;
+  const bool take = owner_ && now.pid == 0;
+  absl::Status status = take ? OpenUnicast() : OpenMulticast();
+  record_.Clear();
+  record_.set_type(AUDIT_DAEMON);
+  record_.set_outcome(status.ok() ? OUTCOME_SUCCESS : OUTCOME_FAILURE);
+  record_.mutable_audit()->set_op(take ? "reclaim" : "multicast");
+  (*record_.mutable_audit()->mutable_fields())["owner"] = absl::StrCat(now.pid);
+  if (status.ok() && !take) {
+    mode_ = "multicast";
+    reason_ = absl::StrCat("process ", now.pid, " took the audit socket");
+  }
+  const auto state = control_->Read();
+  const auto rules = control_->ReadRules();
+  if (state.ok() && rules.ok()) drift_.Accept(*state, *rules);
+  HandOutOwn(&record_, sink);
+}
+
+AuditCounters AuditSource::counters() const {
+  AuditCounters counters = counters_;
+  counters.assembly = assembler_.stats();
+  return counters;
+}
+
+absl::Status AuditSource::SendCanary() {
+  if (!control_) return absl::FailedPreconditionError("audit: off");
+  ++canary_sent_;
+  return control_->SendCanary(canary_sent_);
+}
+
+}  // namespace cairn::capture

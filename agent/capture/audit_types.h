@@ -1,0 +1,91 @@
+// The numbers of the audit record types that cairn knows by name, as linux/audit.h and libaudit.h
+// give them. Those headers are macros that collide with the names of record.proto.
+#ifndef CAIRN_AGENT_CAPTURE_AUDIT_TYPES_H_
+#define CAIRN_AGENT_CAPTURE_AUDIT_TYPES_H_
+
+#include <cstdint>
+
+namespace cairn::capture::audit {
+
+enum RecordType : uint16_t {
+  kLogin = 1006,
+  kFirstUserMsg = 1100,
+  kUserAuth = 1100,
+  kUserAcct = 1101,
+  kUserMgmt = 1102,
+  kCredAcq = 1103,
+  kCredDisp = 1104,
+  kUserStart = 1105,
+  kUserEnd = 1106,
+  kUserAvc = 1107,
+  kUserChauthtok = 1108,
+  kUserErr = 1109,
+  kCredRefr = 1110,
+  kUsysConfig = 1111,
+  kUserLogin = 1112,
+  kUserLogout = 1113,
+  kAddUser = 1114,
+  kDelUser = 1115,
+  kAddGroup = 1116,
+  kDelGroup = 1117,
+  kChgrpId = 1119,
+  kUserSelinuxErr = 1122,
+  kUserTty = 1124,
+  kChuserId = 1125,
+  kGrpAuth = 1126,
+  kServiceStart = 1130,
+  kServiceStop = 1131,
+  kGrpMgmt = 1132,
+  kGrpChauthtok = 1133,
+  kAcctLock = 1135,
+  kAcctUnlock = 1136,
+  kFirstDaemon = 1200,
+  kLastDaemon = 1299,
+  kSyscall = 1300,
+  kPath = 1302,
+  kConfigChange = 1305,
+  kSockaddr = 1306,
+  kCwd = 1307,
+  kExecve = 1309,
+  kObjPid = 1318,
+  kTty = 1319,
+  kEoe = 1320,
+  kCapset = 1322,
+  kMmap = 1323,
+  kProctitle = 1327,
+  kFeatureChange = 1328,
+  kReplace = 1329,
+  kKernModule = 1330,
+  kTimeInjoffset = 1332,
+  kTimeAdjntpval = 1333,
+  kUringop = 1336,
+  kOpenat2 = 1337,
+  kAvc = 1400,
+  kSelinuxErr = 1401,
+  kMacPolicyLoad = 1403,
+  kMacStatus = 1404,
+  kMacConfigChange = 1405,
+  kLandlockAccess = 1423,
+  kFirstApparmor = 1500,
+  kLastApparmor = 1599,
+  kKernel = 2000,
+  kAnomLoginFailures = 2100,
+  kFirstAnomMsg = 2100,
+  kAnomLoginTime = 2101,
+  kAnomLoginSessions = 2102,
+  kAnomLoginAcct = 2103,
+  kAnomLoginLocation = 2104,
+  kUserRoleChange = 2300,
+  kRoleAssign = 2301,
+  kRoleRemove = 2302,
+  kUserMacPolicyLoad = 2310,
+  kUserMacConfigChange = 2312,
+  kUserMacStatus = 2313,
+  kLastUserMsg2 = 2999,
+};
+
+constexpr uint32_t kArch64Bit = 0x80000000;  // __AUDIT_ARCH_64BIT, a bit of arch=
+
+}  // namespace cairn::capture::audit
+
+#endif  // CAIRN_AGENT_CAPTURE_AUDIT_TYPES_H_
