@@ -11,11 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "ledger/format.h"
+#include "ledger/record_encoder.h"
+#include "ledger/wire.h"
 
 namespace cairn::ledger {
 namespace {
 
-using google::protobuf::io::CodedOutputStream;
 using Wire = google::protobuf::internal::WireFormatLite;
 
 // Room kept for what stands before fields 13 to 15, and for a bound on compression's growth.
@@ -25,21 +26,6 @@ constexpr size_t kMaxContent = kMaxBlockBytes - kHeadBytes;
 constexpr size_t kCompressFrom = 1024;
 // zstd's fast levels: on kernel events they halve level 1's time for a few per cent of size.
 constexpr int kCompressionLevel = -1;
-
-constexpr uint32_t Tag(int field, Wire::WireType type) {
-  return static_cast<uint32_t>(field) << 3 | static_cast<uint32_t>(type);
-}
-
-uint8_t* PutVarint(int field, uint64_t value, uint8_t* to) {
-  if (value == 0) return to;
-  to = CodedOutputStream::WriteVarint32ToArray(Tag(field, Wire::WIRETYPE_VARINT), to);
-  return CodedOutputStream::WriteVarint64ToArray(value, to);
-}
-
-uint8_t* PutLength(int field, size_t size, uint8_t* to) {
-  to = CodedOutputStream::WriteVarint32ToArray(Tag(field, Wire::WIRETYPE_LENGTH_DELIMITED), to);
-  return CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(size), to);
-}
 
 // Grows `out` by `size` bytes and returns where they start.
 uint8_t* Grow(std::string* out, size_t size) {
@@ -87,7 +73,7 @@ BlockBuilder::BlockBuilder(bool compress)
 BlockBuilder::~BlockBuilder() { ZSTD_freeCCtx(zstd_); }
 
 absl::Status BlockBuilder::Add(const Entry& entry) {
-  const size_t record_size = entry.record->ByteSizeLong() + 64 + 4 * entry.rules.size();
+  const size_t record_size = EncodedBound(*entry.record) + 64 + 4 * entry.rules.size();
   size_t process_size = 0;
   if (entry.subject != nullptr && entry.subject->block != block_) {
     process_size = entry.subject->process.ByteSizeLong() + 16;
@@ -137,29 +123,20 @@ uint32_t BlockBuilder::RuleRef(const std::string* rule) {
   return static_cast<uint32_t>(rule_ids_.size());
 }
 
-// records { time_delta_ns process_ref rule_refs… <the record as its message writes itself> }
+// records { time_delta_ns process_ref rule_refs… the rest }
 void BlockBuilder::AppendRecord(const Entry& entry) {
-  uint8_t fields[64];
-  uint8_t* end = fields;
+  const LengthMark mark = BeginLength(Block::kRecordsFieldNumber, records_.get() + records_size_);
+  uint8_t* to = mark.content;
   const int64_t delta = static_cast<int64_t>(entry.time_ns - first_time_ns_);
-  end = PutVarint(Record::kTimeDeltaNsFieldNumber, Wire::ZigZagEncode64(delta), end);
-  end = PutVarint(Record::kProcessRefFieldNumber, entry.subject ? entry.subject->ref : 0, end);
-  rule_refs_.clear();
-  size_t refs_size = 0;
-  for (const std::string* rule : entry.rules) {
-    rule_refs_.push_back(RuleRef(rule));
-    refs_size += CodedOutputStream::VarintSize32(rule_refs_.back());
+  to = PutVarint(Record::kTimeDeltaNsFieldNumber, ZigZag(delta), to);
+  to = PutVarint(Record::kProcessRefFieldNumber, entry.subject ? entry.subject->ref : 0, to);
+  if (!entry.rules.empty()) {
+    const LengthMark refs = BeginLength(Record::kRuleRefsFieldNumber, to);
+    to = refs.content;
+    for (const std::string* rule : entry.rules) to = PutRawVarint(RuleRef(rule), to);
+    to = EndLength(refs, to);
   }
-  if (!rule_refs_.empty()) end = PutLength(Record::kRuleRefsFieldNumber, refs_size, end);
-  const size_t fields_size = static_cast<size_t>(end - fields);
-  const size_t record_size = static_cast<size_t>(entry.record->GetCachedSize());
-
-  uint8_t* to = records_.get() + records_size_;
-  to = PutLength(Block::kRecordsFieldNumber, fields_size + refs_size + record_size, to);
-  std::memcpy(to, fields, fields_size);
-  to += fields_size;
-  for (const uint32_t ref : rule_refs_) to = CodedOutputStream::WriteVarint32ToArray(ref, to);
-  to = entry.record->SerializeWithCachedSizesToArray(to);
+  to = EndLength(mark, EncodeRecord(*entry.record, to));
   records_size_ = static_cast<size_t>(to - records_.get());
 }
 
@@ -170,7 +147,7 @@ void BlockBuilder::Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::
   end = PutVarint(Block::kRecordCountFieldNumber, count_, end);
   end = PutVarint(Block::kFirstTimeNsFieldNumber, first_time_ns_, end);
   end = PutVarint(Block::kLastTimeNsFieldNumber, last_time_ns_, end);
-  end = PutVarint(Block::kWallOffsetNsFieldNumber, Wire::ZigZagEncode64(wall_offset_ns), end);
+  end = PutVarint(Block::kWallOffsetNsFieldNumber, ZigZag(wall_offset_ns), end);
   end = PutVarint(Block::kFlagsFieldNumber, flags_, end);
   end = PutVarint(Block::kPolicyGenerationFieldNumber, policy_generation_, end);
   out->append(reinterpret_cast<const char*>(head), static_cast<size_t>(end - head));

@@ -73,8 +73,7 @@ class BlockBuilder {
   const std::unique_ptr<uint8_t[]> records_;  // kMaxBlockBytes
   size_t records_size_ = 0;
   std::vector<const std::string*> rule_ids_;
-  std::vector<uint32_t> rule_refs_;  // of the record being added
-  Process identity_;                 // scratch
+  Process identity_;  // scratch
   ZSTD_CCtx_s* const zstd_;
 };
 

@@ -1,0 +1,77 @@
+// Protobuf's wire format, written field by field into memory that the caller has made sure of.
+// https://protobuf.dev/programming-guides/encoding/
+#ifndef CAIRN_LEDGER_WIRE_H_
+#define CAIRN_LEDGER_WIRE_H_
+
+#include <cstdint>
+#include <cstring>
+
+#include "absl/strings/string_view.h"
+
+namespace cairn::ledger {
+
+inline uint64_t ZigZag(int64_t value) {
+  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+
+inline uint8_t* PutRawVarint(uint64_t value, uint8_t* to) {
+  while (value >= 0x80) {
+    *to++ = static_cast<uint8_t>(value | 0x80);
+    value >>= 7;
+  }
+  *to++ = static_cast<uint8_t>(value);
+  return to;
+}
+
+// A varint field, also when it is zero.
+inline uint8_t* PutField(int field, uint64_t value, uint8_t* to) {
+  to = PutRawVarint(static_cast<uint64_t>(field) << 3, to);
+  return PutRawVarint(value, to);
+}
+
+// A varint field; zero is left out, as proto3 does.
+inline uint8_t* PutVarint(int field, uint64_t value, uint8_t* to) {
+  return value == 0 ? to : PutField(field, value, to);
+}
+
+// Tag and length of a field of `size` bytes that follow.
+inline uint8_t* PutLength(int field, size_t size, uint8_t* to) {
+  to = PutRawVarint(static_cast<uint64_t>(field) << 3 | 2, to);
+  return PutRawVarint(size, to);
+}
+
+inline uint8_t* PutBytes(int field, absl::string_view bytes, uint8_t* to) {
+  if (bytes.empty()) return to;
+  to = PutLength(field, bytes.size(), to);
+  std::memcpy(to, bytes.data(), bytes.size());
+  return to + bytes.size();
+}
+
+// A field whose length is known only behind it: Begin, write at `content`, End. Room for one
+// length byte is kept; longer content is moved.
+struct LengthMark {
+  uint8_t* length;
+  uint8_t* content;
+};
+
+inline LengthMark BeginLength(int field, uint8_t* to) {
+  to = PutRawVarint(static_cast<uint64_t>(field) << 3 | 2, to);
+  return {to, to + 1};
+}
+
+inline uint8_t* EndLength(const LengthMark& mark, uint8_t* end) {
+  const size_t size = static_cast<size_t>(end - mark.content);
+  if (size < 0x80) {
+    *mark.length = static_cast<uint8_t>(size);
+    return end;
+  }
+  uint8_t prefix[10];
+  const size_t prefix_size = static_cast<size_t>(PutRawVarint(size, prefix) - prefix);
+  std::memmove(mark.length + prefix_size, mark.content, size);
+  std::memcpy(mark.length, prefix, prefix_size);
+  return mark.length + prefix_size + size;
+}
+
+}  // namespace cairn::ledger
+
+#endif  // CAIRN_LEDGER_WIRE_H_
