@@ -125,18 +125,22 @@ uint32_t BlockBuilder::RuleRef(const std::string* rule) {
 
 // records { time_delta_ns process_ref rule_refs… the rest }
 void BlockBuilder::AppendRecord(const Entry& entry) {
-  const LengthMark mark = BeginLength(Block::kRecordsFieldNumber, records_.get() + records_size_);
+  // Neighbours are alike: the last record's length is the best guess.
+  const LengthMark mark = BeginLength(Block::kRecordsFieldNumber, last_record_bytes_,
+                                      records_.get() + records_size_);
   uint8_t* to = mark.content;
   const int64_t delta = static_cast<int64_t>(entry.time_ns - first_time_ns_);
   to = PutVarint(Record::kTimeDeltaNsFieldNumber, ZigZag(delta), to);
   to = PutVarint(Record::kProcessRefFieldNumber, entry.subject ? entry.subject->ref : 0, to);
   if (!entry.rules.empty()) {
-    const LengthMark refs = BeginLength(Record::kRuleRefsFieldNumber, to);
+    const LengthMark refs = BeginLength(Record::kRuleRefsFieldNumber, entry.rules.size(), to);
     to = refs.content;
     for (const std::string* rule : entry.rules) to = PutRawVarint(RuleRef(rule), to);
     to = EndLength(refs, to);
   }
-  to = EndLength(mark, EncodeRecord(*entry.record, to));
+  to = EncodeRecord(*entry.record, to);
+  last_record_bytes_ = static_cast<size_t>(to - mark.content);
+  to = EndLength(mark, to);
   records_size_ = static_cast<size_t>(to - records_.get());
 }
 

@@ -72,6 +72,7 @@ class BlockBuilder {
   std::string rules_;
   const std::unique_ptr<uint8_t[]> records_;  // kMaxBlockBytes
   size_t records_size_ = 0;
+  size_t last_record_bytes_ = 0;
   std::vector<const std::string*> rule_ids_;
   Process identity_;  // scratch
   ZSTD_CCtx_s* const zstd_;

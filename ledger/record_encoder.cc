@@ -9,6 +9,8 @@ namespace {
 
 // All scalars of Record and File, with tags and lengths, at their longest.
 constexpr size_t kScalarBytes = 320;
+// The same of a file as they usually are.
+constexpr size_t kTypicalScalars = 24;
 
 // Whether only the fields are set that Hot writes. Bits, not branches.
 bool IsHot(const Record& r) {
@@ -53,8 +55,10 @@ uint8_t* EncodeHot(const Record& r, uint8_t* to) {
   to = PutVarint(Record::kSeverityFieldNumber, static_cast<uint64_t>(r.severity()), to);
   to = PutVarint(Record::kWallAdjustNsFieldNumber, ZigZag(r.wall_adjust_ns()), to);
   if (r.has_file()) {
-    const LengthMark mark = BeginLength(Record::kFileFieldNumber, to);
-    to = EndLength(mark, EncodeFile(r.file(), mark.content));
+    const File& f = r.file();
+    const size_t expected = f.path().size() + f.base().size() + f.name().size() + kTypicalScalars;
+    const LengthMark mark = BeginLength(Record::kFileFieldNumber, expected, to);
+    to = EndLength(mark, EncodeFile(f, mark.content));
   }
   to = PutVarint(Record::kFlagsFieldNumber, r.flags(), to);
   if (r.has_exit_code()) {

@@ -47,27 +47,25 @@ inline uint8_t* PutBytes(int field, absl::string_view bytes, uint8_t* to) {
   return to + bytes.size();
 }
 
-// A field whose length is known only behind it: Begin, write at `content`, End. Room for one
-// length byte is kept; longer content is moved.
+// A field whose length is known only behind it: Begin, write at `content`, End. `expected` (bytes)
+// decides how much room the length gets; content of another length class is moved.
 struct LengthMark {
   uint8_t* length;
   uint8_t* content;
 };
 
-inline LengthMark BeginLength(int field, uint8_t* to) {
+inline LengthMark BeginLength(int field, size_t expected, uint8_t* to) {
   to = PutRawVarint(static_cast<uint64_t>(field) << 3 | 2, to);
-  return {to, to + 1};
+  return {to, to + (expected < 0x80 ? 1 : 2)};
 }
 
 inline uint8_t* EndLength(const LengthMark& mark, uint8_t* end) {
   const size_t size = static_cast<size_t>(end - mark.content);
-  if (size < 0x80) {
-    *mark.length = static_cast<uint8_t>(size);
-    return end;
-  }
   uint8_t prefix[10];
   const size_t prefix_size = static_cast<size_t>(PutRawVarint(size, prefix) - prefix);
-  std::memmove(mark.length + prefix_size, mark.content, size);
+  if (mark.length + prefix_size != mark.content) {
+    std::memmove(mark.length + prefix_size, mark.content, size);
+  }
   std::memcpy(mark.length, prefix, prefix_size);
   return mark.length + prefix_size + size;
 }

@@ -141,8 +141,8 @@ int Main(absl::string_view only) {
       {"300 B, alone in its block", 300, 1, false},
       {"64 B, 200 to a block", 64, 200, false},
       {"300 B, 200 to a block", 300, 200, false},
-      {"64 B, 200 to a block, compressed", 64, 200, true},
-      {"300 B, 200 to a block, compressed", 300, 200, true},
+      {"64 B, 200 to a compressed block", 64, 200, true},
+      {"300 B, 200 to a compressed block", 300, 200, true},
   };
   for (const Case& what : cases) {
     if (absl::StrContains(what.name, only)) Print(what, dir);
