@@ -10,8 +10,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "policy/wanted.h"
 #include "ledger/subject.h"
+#include "policy/wanted.h"
 #include "proto/record.pb.h"
 
 namespace cairn::capture {
@@ -21,9 +21,9 @@ enum class AuditMode { kAuto, kUnicast, kMulticast, kOff };
 struct CaptureOptions {
   AuditMode audit = AuditMode::kAuto;
   bool bpf = true;
-  uint32_t ring_bytes = 1 << 20;           // of each ring; a power of two
-  std::vector<std::string> own_paths;      // the agent's own files: always watched
-  std::vector<int> ignore_pids;            // whose own I/O is not captured (the shipper's)
+  uint32_t ring_bytes = 1 << 20;       // of each ring; a power of two
+  std::vector<std::string> own_paths;  // the agent's own files: always watched
+  std::vector<int> ignore_pids;        // whose own I/O is not captured (the shipper's)
 };
 
 // One event. The pointers are valid inside the callback; `record` may be changed there.

@@ -1,0 +1,186 @@
+#include "agent/capture/capture.h"
+
+#include <sys/epoll.h>
+
+#include <utility>
+
+#include "agent/capture/bpf_source.h"
+#include "agent/capture/decode.h"
+#include "agent/capture/event_view.h"
+#include "agent/capture/process_table.h"
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace cairn::capture {
+namespace {
+
+class Stream final : public Capture {
+ public:
+  explicit Stream(const CaptureOptions& options) : options_(options) {}
+
+  absl::Status Start() {
+    epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll_.valid()) return ErrnoStatus(errno, "make a wait descriptor");
+    RETURN_IF_ERROR(StartBpf());
+    // After the probes: what begins meanwhile is seen by both, by neither nothing.
+    snapshot_processes_ = table_.Snapshot();
+    return absl::OkStatus();
+  }
+
+  int wait_fd() const override { return epoll_.get(); }
+
+  size_t Drain(absl::FunctionRef<void(const Captured&)> sink) override {
+    if (bpf_ == nullptr) return 0;
+    size_t count = bpf_->Drain([&](absl::string_view event) { Hand(event, sink); });
+    bpf_->DrainLoss([&](uint32_t cpu, event_ring ring, EventType type, uint64_t lost) {
+      HandLoss(cpu, ring, type, lost, sink);
+      ++count;
+    });
+    last_drain_ns_ = BootTimeNs();
+    return count;
+  }
+
+  absl::Status SetWanted(const policy::Wanted& wanted) override {
+    if (bpf_ != nullptr) bpf_->SetWanted(wanted);
+    return absl::OkStatus();
+  }
+
+  ledger::Subject* FindProcess(uint32_t pid) override { return table_.FindPid(pid); }
+
+  void FillHeartbeat(Heartbeat* heartbeat) override {
+    if (bpf_ != nullptr) bpf_->FillHeartbeat(heartbeat);
+  }
+
+  const std::string& backend() const override { return backend_; }
+  const std::string& backend_reason() const override { return reason_; }
+  const std::string& audit_mode() const override { return audit_mode_; }
+  size_t snapshot_processes() const override { return snapshot_processes_; }
+
+ private:
+  absl::Status StartBpf() {
+    if (!options_.bpf) {
+      reason_ = "BPF is switched off";
+      return absl::OkStatus();
+    }
+    auto source =
+        BpfSource::Open({.ring_bytes = options_.ring_bytes, .ignore_pids = options_.ignore_pids});
+    if (!source.ok()) {
+      reason_ = std::string(source.status().message());
+      return absl::OkStatus();
+    }
+    bpf_ = *std::move(source);
+    backend_ = bpf_->name();
+    reason_ = "";
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bpf_->wait_fd(), &event) != 0) {
+      return ErrnoStatus(errno, "wait for BPF");
+    }
+    return absl::OkStatus();
+  }
+
+  void Hand(absl::string_view event, absl::FunctionRef<void(const Captured&)> sink) {
+    if (!ParseEvent(event, &view_)) return;
+    Record* record = decoder_.Decode(view_);
+    if (record == nullptr) return;
+    const event_header& header = view_.header;
+    const bool image = header.layout == LAYOUT_TASK && header.type == PROCESS_EXEC;
+    Cred before;
+    if (image) NoteCreds(header, &before);
+    ledger::Subject* subject = image ? table_.Exec(view_) : SubjectOf(header);
+    sink({.time_ns = header.time_ns, .record = record, .subject = subject});
+    if (image) HandCredExec(header, before, subject, sink);
+    if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
+    if (header.type == PROCESS_FORK) table_.Fork(view_);
+    if (header.type == PROCESS_EXIT) table_.Exit(header);
+  }
+
+  // Of an act on credentials: as it was before; the header has them after it.
+  ledger::Subject* SubjectOf(const event_header& header) {
+    if (header.layout != LAYOUT_CRED) return table_.Find(header);
+    ledger::Subject* subject = table_.FindPid(header.pid);
+    return subject != nullptr && subject->process.start_ns() == header.start_ns
+               ? subject
+               : table_.Find(header);
+  }
+
+  void NoteCreds(const event_header& header, Cred* before) {
+    const ledger::Subject* subject = table_.FindPid(header.pid);
+    if (subject == nullptr) return;
+    before->set_uid(subject->process.uid());
+    before->set_euid(subject->process.euid());
+    before->set_egid(subject->process.egid());
+    before->set_effective(subject->process.capabilities());
+    before->set_permitted(1);  // known
+  }
+
+  // cred.exec: an image that runs with more, or other, rights than the one before it.
+  void HandCredExec(const event_header& header, const Cred& before, ledger::Subject* subject,
+                    absl::FunctionRef<void(const Captured&)> sink) {
+    const Process& now = subject->process;
+    if (before.permitted() == 0 || (before.euid() == now.euid() && before.egid() == now.egid() &&
+                                    (now.capabilities() & ~before.effective()) == 0)) {
+      return;
+    }
+    cred_exec_.Clear();
+    cred_exec_.set_type(CRED_EXEC);
+    cred_exec_.set_source(SOURCE_EBPF);
+    cred_exec_.set_cpu(header.cpu);
+    cred_exec_.set_ret(0);
+    Cred* cred = cred_exec_.mutable_cred();
+    cred->set_uid(now.uid());
+    cred->set_euid(now.euid());
+    cred->set_suid(now.suid());
+    cred->set_fsuid(now.fsuid());
+    cred->set_gid(now.gid());
+    cred->set_egid(now.egid());
+    cred->set_sgid(now.sgid());
+    cred->set_fsgid(now.fsgid());
+    cred->set_effective(now.capabilities());
+    *cred_exec_.mutable_file()->mutable_path() = now.exe();
+    cred_exec_.mutable_file()->set_source(PATH_OBJECT);
+    sink({.time_ns = header.time_ns, .record = &cred_exec_, .subject = subject});
+  }
+
+  void HandLoss(uint32_t cpu, event_ring ring, EventType type, uint64_t lost,
+                absl::FunctionRef<void(const Captured&)> sink) {
+    const uint64_t now = BootTimeNs();
+    loss_.Clear();
+    loss_.set_type(AGENT_LOSS);
+    loss_.set_source(SOURCE_AGENT);
+    Loss* loss = loss_.mutable_loss();
+    loss->set_source("ebpf");
+    loss->set_reason("ring_full");
+    loss->set_cpu(cpu);
+    loss->set_ring(std::string(RingName(ring)));
+    loss->set_type(type);
+    loss->set_count(lost);
+    loss->set_from_ns(last_drain_ns_);
+    loss->set_to_ns(now);
+    sink({.time_ns = now, .record = &loss_, .subject = nullptr});
+  }
+
+  const CaptureOptions options_;
+  Fd epoll_;
+  std::unique_ptr<BpfSource> bpf_;
+  ProcessTable table_;
+  Decoder decoder_;
+  EventView view_;
+  Record cred_exec_;
+  Record loss_;
+  std::string backend_ = "audit-only";
+  std::string reason_;
+  std::string audit_mode_ = "off";
+  size_t snapshot_processes_ = 0;
+  uint64_t last_drain_ns_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& options) {
+  auto stream = std::make_unique<Stream>(options);
+  RETURN_IF_ERROR(stream->Start());
+  return std::unique_ptr<Capture>(std::move(stream));
+}
+
+}  // namespace cairn::capture

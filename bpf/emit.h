@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Building a record in the cpu's scratch and submitting it. Probes run with preemption off
+ * and none of them in interrupts, so the scratch is theirs. event_submit() is the one
+ * place where loss is counted.
+ */
+#ifndef CAIRN_BPF_EMIT_H_
+#define CAIRN_BPF_EMIT_H_
+
+#include "maps.h"
+#include "types.h"
+
+static __always_inline struct event_filter *filter_get(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&filters, &zero);
+}
+
+static __always_inline bool wanted(u32 type)
+{
+	struct event_filter *filter = filter_get();
+
+	return filter && (filter->wanted[(type >> 6) & 3] & (1ULL << (type & 63)));
+}
+
+static __always_inline struct scratch *scratch_get(void)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&scratches, &cpu);
+}
+
+/* Starts a record of the current task; returns its body of `size` bytes, zeroed. */
+static __always_inline void *event_begin(struct scratch *s, u8 type, u8 layout, u32 size)
+{
+	struct event_header *header = (struct event_header *)s->data;
+	struct task_struct *task = current_task();
+	struct task_struct *leader = AS(struct task_struct, GET(task, group_leader));
+	struct cred *cred = AS(struct cred, GET(task, cred));
+	u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	header->start_ns = GET(leader, start_boottime);
+	header->pid = pid_tgid >> 32;
+	header->tid = (u32)pid_tgid;
+	header->uid = GET(cred, uid.val);
+	header->euid = GET(cred, euid.val);
+	header->cpu = bpf_get_smp_processor_id();
+	header->type = type;
+	header->layout = layout;
+	header->flags = 0;
+	header->call = 0;
+	header->reserved = 0;
+	s->used = sizeof(*header) + size;
+	__builtin_memset(s->data + sizeof(*header), 0, size);
+	return s->data + sizeof(*header);
+}
+
+static __always_inline void *event_begin_call(struct scratch *s, u8 type, u8 layout, u32 size)
+{
+	void *body = event_begin(s, type, layout, size);
+	struct event_header *header = (struct event_header *)s->data;
+
+	header->call = s->call;
+	header->flags = s->compat ? EVENT_COMPAT : 0;
+	return body;
+}
+
+/* Wakes a sleeping reader. The record is already in the ring (a full barrier), so either
+ * the reader sees it before it sleeps or we see that it sleeps. */
+static __always_inline void reader_wake(void *ring, struct event_filter *filter)
+{
+	void *empty;
+
+	if (!filter || !filter->asleep)
+		return;
+	filter->asleep = 0;
+	empty = bpf_ringbuf_reserve(ring, 8, 0);
+	if (empty)
+		bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
+}
+
+/* Sends what was built. What cannot be sent is counted, by cpu, ring and type. */
+static __always_inline void event_submit(struct scratch *s, u32 ring)
+{
+	struct event_header *header = (struct event_header *)s->data;
+	u32 cpu = bpf_get_smp_processor_id();
+	struct event_counters *counts = bpf_map_lookup_elem(&counters, &cpu);
+	u32 index = cpu * RINGS + ring;
+	u32 used = s->used;
+	void *map;
+
+	if (!counts || ring >= RINGS)
+		return;
+	__sync_fetch_and_add(&counts->produced[ring], 1);
+	if (used > EVENT_BYTES)
+		used = EVENT_BYTES;
+	map = bpf_map_lookup_elem(&rings, &index);
+	if (map) {
+		header->time_ns = bpf_ktime_get_boot_ns();
+		if (bpf_ringbuf_output(map, s->data, used,
+				       ring == RING_CRITICAL ? BPF_RB_FORCE_WAKEUP
+							     : BPF_RB_NO_WAKEUP) == 0) {
+			if (ring != RING_CRITICAL)
+				reader_wake(map, filter_get());
+			return;
+		}
+	}
+	__sync_fetch_and_add(&counts->dropped[ring][header->type], 1);
+}
+
+/* Room for one more string of up to SCRATCH_SLACK bytes? The header is then at the offset
+ * returned; 0: none, and the record says so. */
+static __always_inline u32 string_begin(struct scratch *s)
+{
+	struct event_header *header = (struct event_header *)s->data;
+	u32 at = s->used;
+
+	if (at > EVENT_BYTES - SCRATCH_SLACK) {
+		header->flags |= EVENT_CUT;
+		return 0;
+	}
+	s->used = at + sizeof(struct event_string);
+	return at;
+}
+
+static __always_inline void string_end(struct scratch *s, u32 at, u8 kind, u8 flags, u32 whole)
+{
+	struct event_string string = {.kind = kind, .flags = flags, .whole = whole};
+
+	if (at == 0 || at > EVENT_BYTES)
+		return;
+	string.len = s->used - at - sizeof(string);
+	if (!whole)
+		string.whole = string.len;
+	__builtin_memcpy(s->data + at, &string, sizeof(string));
+}
+
+/* Up to `limit` (constant, <= 4096) bytes of the caller's memory, NUL-terminated there. */
+static __always_inline u8 put_argument(struct scratch *s, u8 kind, u64 pointer, u32 limit)
+{
+	u32 at = string_begin(s);
+	u32 from = s->used;
+	long got;
+
+	if (!at || from > EVENT_BYTES)
+		return 0;
+	s->data[from] = 0;
+	got = bpf_probe_read_user_str(s->data + from, limit, (void *)pointer);
+	if (got > 0 && got <= limit)
+		s->used = from + (u32)got - 1;
+	/* A string as long as the limit may have been cut; its length is not known. */
+	string_end(s, at, kind, got < 0 ? STRING_FAULT : 0,
+		   got >= (long)limit ? limit : 0);
+	return s->data[from];
+}
+
+static __always_inline void put_kernel_string(struct scratch *s, u8 kind, const void *pointer,
+					      u32 limit)
+{
+	u32 at = string_begin(s);
+	u32 from = s->used;
+	long got;
+
+	if (!at || from > EVENT_BYTES)
+		return;
+	got = bpf_probe_read_kernel_str(s->data + from, limit, pointer);
+	if (got > 0 && got <= limit)
+		s->used = from + (u32)got - 1;
+	string_end(s, at, kind, got < 0 ? STRING_FAULT : 0, got >= (long)limit ? limit : 0);
+}
+
+#endif /* CAIRN_BPF_EMIT_H_ */

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "maps.h"
+
+const volatile bool typed_reads = false;
+
+struct rings_type rings SEC(".maps");
+struct scratches_type scratches SEC(".maps");
+struct counters_type counters SEC(".maps");
+struct filters_type filters SEC(".maps");
+struct handlers_type handlers SEC(".maps");
+struct seen_type seen SEC(".maps");
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

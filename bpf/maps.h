@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The maps and globals all programs share; defined in maps.bpf.c. */
+#ifndef CAIRN_BPF_MAPS_H_
+#define CAIRN_BPF_MAPS_H_
+
+#include "kernel.h"
+#include "event.h"
+
+enum {
+	SCRATCH_SLACK = 4096 + EVENT_NAME_LEN,
+	SEEN_FILES = 65536,
+};
+
+/* Where a record is built before it is copied to a ring; one per cpu. */
+struct scratch {
+	u64 args[6]; /* of the call at hand */
+	s64 ret;
+	u32 call;
+	u32 compat;
+	u32 used; /* bytes of `data` */
+	u32 reserved;
+	u8 data[EVENT_BYTES + SCRATCH_SLACK];
+};
+
+struct ring_type {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+};
+
+/* Ring r of cpu c is at c * RINGS + r. */
+struct rings_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, RINGS);
+	__type(key, u32);
+	__array(values, struct ring_type);
+};
+
+struct scratches_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+};
+
+struct counters_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct event_counters);
+};
+
+struct filters_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct event_filter);
+};
+
+/* Programs by enum event_call; filled by user space. */
+struct handlers_type {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, CALL_END);
+	__type(key, u32);
+	__type(value, u32);
+};
+
+/* Open files a process has been seen to read or write. */
+struct seen_key {
+	u64 file;
+	u32 pid;
+	u32 what; /* cairn.EventType, | 256 for a failed call */
+};
+struct seen_type {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SEEN_FILES);
+	__type(key, struct seen_key);
+	__type(value, u64); /* inode */
+};
+
+extern struct rings_type rings SEC(".maps");
+extern struct scratches_type scratches SEC(".maps");
+extern struct counters_type counters SEC(".maps");
+extern struct filters_type filters SEC(".maps");
+extern struct handlers_type handlers SEC(".maps");
+extern struct seen_type seen SEC(".maps");
+
+#endif /* CAIRN_BPF_MAPS_H_ */

@@ -1,0 +1,138 @@
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "tests/capture/acts.h"
+
+namespace cairn::acts {
+namespace {
+
+int Make(const char* name, const char* text = "x") {
+  const int fd = open(name, O_CREAT | O_RDWR, 0644);
+  (void)!write(fd, text, 1);
+  return fd;
+}
+
+long OpenAbsolute() { return Result(open("/etc/passwd", O_RDONLY)); }
+long OpenMissing() { return Result(open("no-such-file", O_RDONLY)); }
+long OpenRelative() { return Result(open("old", O_RDWR | O_APPEND)); }
+long OpenThroughLink() { return Result(open("link", O_RDONLY)); }
+long OpenAt() {
+  const int dir = open("dir", O_PATH | O_DIRECTORY);
+  return Result(openat(dir, "inner", O_RDONLY));
+}
+long OpenAt2() {
+  open_how how = {};
+  how.flags = O_RDONLY;
+  how.resolve = RESOLVE_BENEATH;
+  return Result(syscall(SYS_openat2, AT_FDCWD, "old", &how, sizeof(how)));
+}
+long OpenBadBytes() { return Result(open("b\xff\x01\n", O_RDONLY | O_CREAT, 0600)); }
+long OpenChrooted() {
+  if (chroot("dir") != 0) return Result(-1);
+  return Result(open("/inner", O_RDONLY));
+}
+long OpenLong() {
+  const std::string name(200, 'd');
+  for (int i = 0; i < 15; ++i) {
+    if (mkdir(name.c_str(), 0700) != 0 || chdir(name.c_str()) != 0) return Result(-1);
+  }
+  return Result(open("leaf", O_CREAT | O_WRONLY, 0600));
+}
+long CreateNew() { return Result(open("new", O_CREAT | O_WRONLY, 0640)); }
+long CreateExists() { return Result(open("old", O_CREAT | O_EXCL | O_WRONLY, 0640)); }
+long Creat() { return Result(creat("new", 0600)); }
+long Mkdir() { return Result(mkdir("made", 0750)); }
+long MkdirExists() { return Result(mkdir("dir", 0750)); }
+long Mknod() { return Result(mknod("fifo", S_IFIFO | 0600, 0)); }
+long Symlink() { return Result(symlink("somewhere", "sym")); }
+long Write() {
+  const int fd = open("old", O_WRONLY);
+  const long ret = Result(write(fd, "abc", 3));
+  (void)!write(fd, "second", 6);
+  return ret;
+}
+long Writev() {
+  const int fd = open("old", O_WRONLY);
+  iovec part = {const_cast<char*>("abcd"), 4};
+  return Result(writev(fd, &part, 1));
+}
+long WriteReadOnly() { return Result(write(open("old", O_RDONLY), "abc", 3)); }
+long Read() {
+  char text[4];
+  return Result(read(open("old", O_RDONLY), text, sizeof(text)));
+}
+long Sendfile() { return Result(sendfile(Make("copy"), open("old", O_RDONLY), nullptr, 1)); }
+long WritePipe() {
+  int ends[2];
+  (void)!pipe(ends);
+  return Result(write(ends[1], "ab", 2));
+}
+long Unlink() { return Result(unlink("old")); }
+long UnlinkMissing() { return Result(unlink("no-such-file")); }
+long UnlinkAt() { return Result(unlinkat(open("dir", O_PATH), "inner", 0)); }
+long Rmdir() { return Result(rmdir("empty")); }
+long Rename() { return Result(rename("old", "dir/moved")); }
+long RenameAt2() {
+  return Result(syscall(SYS_renameat2, AT_FDCWD, "old", AT_FDCWD, "dir", 1 /* NOREPLACE */));
+}
+long Link() { return Result(link("old", "hard")); }
+long Chmod() { return Result(chmod("old", 0604)); }
+long Fchmod() { return Result(fchmod(open("old", O_RDONLY), 0605)); }
+long Fchmodat2() { return Result(syscall(452, AT_FDCWD, "old", 0606, 0)); }
+long Chown() { return Result(chown("old", 1234, 2345)); }
+long Fchown() { return Result(fchown(open("old", O_RDONLY), 1234, 2345)); }
+long Fchownat() { return Result(fchownat(open("dir", O_PATH), "inner", 7, 8, 0)); }
+long Truncate() { return Result(truncate("old", 17)); }
+long Ftruncate() { return Result(ftruncate(open("old", O_RDWR), 18)); }
+
+}  // namespace
+
+void AddFileActs(std::map<std::string, Act>* acts) {
+  *acts = {
+      {"open-absolute", OpenAbsolute},
+      {"open-missing", OpenMissing},
+      {"open-relative", OpenRelative},
+      {"open-through-link", OpenThroughLink},
+      {"openat", OpenAt},
+      {"openat2", OpenAt2},
+      {"open-bad-bytes", OpenBadBytes},
+      {"open-chrooted", OpenChrooted},
+      {"open-long", OpenLong},
+      {"create-new", CreateNew},
+      {"create-exists", CreateExists},
+      {"creat", Creat},
+      {"mkdir", Mkdir},
+      {"mkdir-exists", MkdirExists},
+      {"mknod", Mknod},
+      {"symlink", Symlink},
+      {"write", Write},
+      {"writev", Writev},
+      {"write-read-only", WriteReadOnly},
+      {"read", Read},
+      {"sendfile", Sendfile},
+      {"write-pipe", WritePipe},
+      {"unlink", Unlink},
+      {"unlink-missing", UnlinkMissing},
+      {"unlinkat", UnlinkAt},
+      {"rmdir", Rmdir},
+      {"rename", Rename},
+      {"renameat2", RenameAt2},
+      {"link", Link},
+      {"chmod", Chmod},
+      {"fchmod", Fchmod},
+      {"fchmodat2", Fchmodat2},
+      {"chown", Chown},
+      {"fchown", Fchown},
+      {"fchownat", Fchownat},
+      {"truncate", Truncate},
+      {"ftruncate", Ftruncate},
+  };
+}
+
+}  // namespace cairn::acts
