@@ -20,7 +20,7 @@
 namespace cairn::agent {
 namespace {
 
-constexpr size_t kMaxFiles = 16;
+constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxBytes = 32 << 10;
 
 // The bytes of DIR/NAME; empty when it is not a short regular file.
@@ -112,7 +112,10 @@ void Receipts::ReadOne(const std::string& name, uint64_t size, std::vector<Recei
            reinterpret_cast<unsigned char*>(hash.data()));
     receipt.set_note_hash(hash);
     newest_[collector.name] = receipt;
-    seen->push_back(std::move(receipt));
+    const auto same = std::find_if(seen->begin(), seen->end(), [&](const ReceiptSeen& other) {
+      return other.collector() == collector.name;
+    });
+    same == seen->end() ? seen->push_back(std::move(receipt)) : void(*same = std::move(receipt));
   }
 }
 

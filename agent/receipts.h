@@ -1,5 +1,5 @@
-// The receipts that the shipper leaves in LOG_DIR/receipts/: one file a collector, holding the
-// newest checkpoint note with that collector's cosignature (type 0x04) on it.
+// The receipts that the shipper leaves in LOG_DIR/receipts/ (agent/shipper/receipts.h): each file
+// a checkpoint note with a collector's cosignature (type 0x04) on it.
 #ifndef CAIRN_AGENT_RECEIPTS_H_
 #define CAIRN_AGENT_RECEIPTS_H_
 
@@ -16,7 +16,7 @@
 
 namespace cairn::agent {
 
-// What the directory holds comes from a less trusted program: at most 16 files of 32 KiB are
+// What the directory holds comes from a less trusted program: at most 64 files of 32 KiB are
 // read, O_NOFOLLOW, regular ones only, and only signatures make them count. Capture thread only.
 class Receipts {
  public:
@@ -27,8 +27,8 @@ class Receipts {
 
   int wait_fd() const { return inotify_.get(); }
 
-  // Reads what is new; the receipts that cover more than the last of their collector, oldest
-  // collector name first. A receipt beyond `size` blocks is none of this log: `error` says so.
+  // Reads what is new: for each collector its newest receipt, when that covers more than the
+  // last one did. A receipt beyond `size` blocks is none of this log: `error` says so.
   std::vector<ReceiptSeen> Read(uint64_t size, std::string* error);
 
   // The newest receipt of each collector, by name.

@@ -1,7 +1,8 @@
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
+#include "base/escape.h"
 #include "cli/command.h"
 
 namespace cairn::cli {
@@ -24,7 +25,7 @@ absl::Span<const Command> Commands() {
 }
 
 int Fail(ExitCode code, absl::string_view message) {
-  LogLine(LogLevel::kError, absl::StrCat("cairn: ", message));
+  std::fputs(absl::StrCat("cairn: ", EscapeBytes(message), "\n").c_str(), stderr);
   return code;
 }
 

@@ -1,0 +1,176 @@
+#include "agent/recorder.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "ledger/reader.h"
+#include "ledger/verifier.h"
+#include "tests/ledger/test_log.h"
+
+namespace cairn::agent {
+namespace {
+
+// Records execs by one rule, counts opens, drops the rest.
+class ThreeWays : public policy::Policy {
+ public:
+  void Decide(const policy::Event& event, policy::Decision* decision) const override {
+    switch (event.record->type()) {
+      case PROCESS_EXEC:
+        decision->verdict = policy::Verdict::kRecord;
+        decision->rules.push_back(&rule_);
+        decision->severity = SEVERITY_HIGH;
+        break;
+      case FILE_OPEN:
+        decision->verdict = policy::Verdict::kCount;
+        break;
+      case AGENT_LOSS:
+        decision->verdict = policy::Verdict::kRecord;
+        break;
+      default:
+        decision->verdict = policy::Verdict::kDrop;
+    }
+  }
+  const policy::Wanted& wanted() const override { return wanted_; }
+  const std::string& digest() const override { return digest_; }
+
+ private:
+  const std::string rule_ = "execs";
+  const std::string digest_ = std::string(32, 'd');
+  const policy::Wanted wanted_;
+};
+
+// A disk that refuses every write while `full`.
+class FillingDisk : public Io {
+ public:
+  ssize_t Write(int fd, const void* data, size_t size) override {
+    if (!full) return Io::Write(fd, data, size);
+    errno = ENOSPC;
+    return -1;
+  }
+  int Open(const char* path, int flags, mode_t mode) override {
+    if (!full || (flags & O_CREAT) == 0) return Io::Open(path, flags, mode);
+    errno = ENOSPC;
+    return -1;
+  }
+  bool full = false;
+};
+
+class RecorderTest : public testing::Test {
+ protected:
+  RecorderTest() {
+    ledger::LedgerOptions options;
+    options.dir = dir_.path();
+    options.origin = "test/h/00000000-0000-4000-8000-000000000001/1";
+    options.io = &disk_;
+    options.boot_time_ns = [this] { return now_ns_; };
+    options.wall_time_ns = [this] { return now_ns_ + 1'700'000'000'000'000'000; };
+    auto opened = ledger::Ledger::Open(options, ledger::SigningKey::Generate());
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    ledger_ = *std::move(opened);
+    recorder_ = std::make_unique<Recorder>(ledger_.get());
+    recorder_->SetPolicy(std::make_shared<ThreeWays>());
+  }
+
+  void Take(EventType type) {
+    Record record;
+    record.set_type(type);
+    if (type == AGENT_LOSS) {
+      record.mutable_loss()->set_source("ebpf");
+      record.mutable_loss()->set_reason("ring_full");
+      record.mutable_loss()->set_count(7);
+    }
+    recorder_->Take({now_ns_, &record, nullptr});
+  }
+
+  // How often each event stands in the log, and the sum of losses of type exec.
+  std::map<EventType, int> ReadBack(uint64_t* lost_execs = nullptr) {
+    std::map<EventType, int> counts;
+    auto reader = ledger::LogReader::Open(dir_.path());
+    EXPECT_TRUE(reader.ok());
+    ledger::LoggedRecord logged;
+    while (*(*reader)->Next(&logged) == ledger::ReadEnd::kRecord) {
+      ++counts[logged.record->type()];
+      const bool exec_loss = logged.record->has_loss() &&
+                             logged.record->loss().type() == PROCESS_EXEC;
+      if (lost_execs != nullptr && exec_loss) *lost_execs += logged.record->loss().count();
+      if (logged.record->type() == PROCESS_EXEC) {
+        EXPECT_EQ(logged.rules, std::vector<absl::string_view>{"execs"});
+        EXPECT_EQ(logged.record->severity(), SEVERITY_HIGH);
+      }
+    }
+    return counts;
+  }
+
+  ledger::TempDir dir_;
+  FillingDisk disk_;
+  uint64_t now_ns_ = 1'000'000'000;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<Recorder> recorder_;
+};
+
+TEST_F(RecorderTest, EachVerdictGoesItsWayAndIsCounted) {
+  for (const EventType type : {PROCESS_EXEC, FILE_OPEN, PROCESS_EXEC, FILE_CLOSE, AGENT_LOSS}) {
+    Take(type);
+  }
+  const Counts& counts = recorder_->counts();
+  EXPECT_EQ(counts.seen, 5u);
+  EXPECT_EQ(counts.recorded, 3u);
+  EXPECT_EQ(counts.counted, 1u);
+  EXPECT_EQ(counts.dropped, 1u);
+  EXPECT_EQ(counts.lost, 7u);
+  EXPECT_EQ(counts.by_type[PROCESS_EXEC], 2u);
+  ASSERT_TRUE(ledger_->Close("stop").ok());
+  EXPECT_EQ(ReadBack()[PROCESS_EXEC], 2);
+}
+
+TEST_F(RecorderTest, OwnRecordsAreKeptWhateverThePolicySays) {
+  Record record;
+  record.set_type(AGENT_HEARTBEAT);  // dropped by the policy above
+  recorder_->TakeOwn(record, nullptr, true);
+  ASSERT_TRUE(ledger_->Close("stop").ok());
+  EXPECT_EQ(ReadBack()[AGENT_HEARTBEAT], 1);
+}
+
+TEST_F(RecorderTest, AFullDiskIsCountedExactlyAndSaidAfterwards) {
+  Take(PROCESS_EXEC);
+  ASSERT_TRUE(ledger_->Sync().ok());
+  disk_.full = true;
+  uint64_t taken = 1;
+  for (int i = 0; i < 1000; ++i) {
+    now_ns_ += 1'000'000;
+    const uint64_t refused = recorder_->counts().refused;
+    Take(PROCESS_EXEC);
+    taken += recorder_->counts().refused == refused ? 1 : 0;
+    ledger_->Flush();
+    ledger_->Tick();
+  }
+  Record start;
+  start.set_type(AGENT_START);
+  recorder_->TakeOwn(start, nullptr, true);
+  EXPECT_TRUE(recorder_->faulty());
+  EXPECT_GT(recorder_->counts().refused, 0u);
+
+  disk_.full = false;
+  for (int i = 0; i < 50 && recorder_->faulty(); ++i) {
+    now_ns_ += 100'000'000;
+    ledger_->Tick();
+    recorder_->RetryAfterFault();
+  }
+  EXPECT_FALSE(recorder_->faulty());
+  ASSERT_TRUE(ledger_->Close("stop").ok());
+  uint64_t lost = 0;
+  auto counts = ReadBack(&lost);
+  EXPECT_EQ(static_cast<uint64_t>(counts[PROCESS_EXEC]), taken);
+  EXPECT_EQ(taken + lost, 1001u) << "recorded + declared lost = done";
+  EXPECT_GE(counts[AGENT_STORAGE_FAULT], 1);
+  EXPECT_EQ(counts[AGENT_START], 1) << "the agent's own record waited for the disk";
+  ledger::VerifyOptions options;
+  options.self_key = true;
+  EXPECT_EQ(ledger::VerifyLog(dir_.path(), options).verdict, ledger::Verdict::kOk);
+}
+
+}  // namespace
+}  // namespace cairn::agent
