@@ -94,10 +94,10 @@ absl::Status Check(const config::AgentConfig& config) {
     return absl::InvalidArgumentError("log.segment_bytes: not between 1048576 and 67108864");
   }
   if (config.log().segment_age_s() > 600) {
-    return absl::InvalidArgumentError("log.segment_age_s: above 10m");
+    return absl::InvalidArgumentError("log.segment_age: above 10m");
   }
   if (config.receipts().wait_ms() > 30000) {
-    return absl::InvalidArgumentError("receipts.wait_ms: above 30s");
+    return absl::InvalidArgumentError("receipts.wait: above 30s");
   }
   RETURN_IF_ERROR(CheckPath("keys.dir", config.keys().dir()));
   RETURN_IF_ERROR(CheckPath("log.dir", config.log().dir()));

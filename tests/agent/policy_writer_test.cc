@@ -7,8 +7,8 @@ namespace {
 
 class PolicyWriterTest : public testing::Test {
  protected:
-  void See(EventType type, const std::string& path, const std::string& target = "",
-           int64_t ret = 0, uint32_t access = 0) {
+  void See(EventType type, const std::string& path, const std::string& target = "", int64_t ret = 0,
+           uint32_t access = 0) {
     Record record;
     record.set_type(type);
     record.mutable_file()->set_path(path);

@@ -1,5 +1,6 @@
 #include "agent/recorder.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -93,8 +94,8 @@ class RecorderTest : public testing::Test {
     ledger::LoggedRecord logged;
     while (*(*reader)->Next(&logged) == ledger::ReadEnd::kRecord) {
       ++counts[logged.record->type()];
-      const bool exec_loss = logged.record->has_loss() &&
-                             logged.record->loss().type() == PROCESS_EXEC;
+      const bool exec_loss =
+          logged.record->has_loss() && logged.record->loss().type() == PROCESS_EXEC;
       if (lost_execs != nullptr && exec_loss) *lost_execs += logged.record->loss().count();
       if (logged.record->type() == PROCESS_EXEC) {
         EXPECT_EQ(logged.rules, std::vector<absl::string_view>{"execs"});
