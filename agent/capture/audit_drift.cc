@@ -12,7 +12,7 @@ void AuditDrift::Accept(const AuditKernelState& state, std::vector<std::string> 
   state_ = state;
   rules_ = std::move(rules);
   std::sort(rules_.begin(), rules_.end());
-  settings_told_ = rules_told_ = false;
+  settings_told_ = rules_told_ = settings_doubted_ = rules_doubted_ = false;
 }
 
 void AuditDrift::Told(const Record& record) {
@@ -36,26 +36,33 @@ void AuditDrift::CompareSetting(const char* name, uint32_t before, uint32_t now,
 
 void AuditDrift::CompareSettings(const AuditKernelState& state,
                                  absl::FunctionRef<void(Record*)> report) {
-  if (!settings_told_) {
+  const bool told = std::exchange(settings_told_, false);
+  const bool same = state_.enabled == state.enabled && state_.pid == state.pid &&
+                    state_.backlog_limit == state.backlog_limit &&
+                    state_.backlog_wait_time == state.backlog_wait_time;
+  if (!same && !told && !std::exchange(settings_doubted_, true)) return;
+  settings_doubted_ = false;
+  if (!told) {
     CompareSetting("enabled", state_.enabled, state.enabled, report);
     CompareSetting("pid", state_.pid, state.pid, report);
     CompareSetting("backlog_limit", state_.backlog_limit, state.backlog_limit, report);
     CompareSetting("backlog_wait_time", state_.backlog_wait_time, state.backlog_wait_time, report);
   }
   state_ = state;
-  settings_told_ = false;
 }
 
 void AuditDrift::CompareRules(std::vector<std::string> rules,
                               absl::FunctionRef<void(Record*)> report) {
   std::sort(rules.begin(), rules.end());
+  const bool told = std::exchange(rules_told_, false);
+  if (rules != rules_ && !told && !std::exchange(rules_doubted_, true)) return;
+  rules_doubted_ = false;
   std::vector<std::string> added, removed;
   std::set_difference(rules.begin(), rules.end(), rules_.begin(), rules_.end(),
                       std::back_inserter(added));
   std::set_difference(rules_.begin(), rules_.end(), rules.begin(), rules.end(),
                       std::back_inserter(removed));
   rules_ = std::move(rules);
-  const bool told = std::exchange(rules_told_, false);
   if (told || (added.empty() && removed.empty())) return;
   Record record;
   record.set_type(AUDIT_RULE_CHANGE);

@@ -23,7 +23,8 @@ class AuditDrift {
   void Told(const Record& record);
 
   // Compare with what was known; `report` gets a record (type and audit filled) for each
-  // difference. What is compared becomes what is known.
+  // difference that two calls in a row see: the event that tells of it may still be on its way.
+  // What was reported or told becomes what is known.
   void CompareSettings(const AuditKernelState& state, absl::FunctionRef<void(Record*)> report);
   void CompareRules(std::vector<std::string> rules, absl::FunctionRef<void(Record*)> report);
 
@@ -33,8 +34,8 @@ class AuditDrift {
 
   AuditKernelState state_;
   std::vector<std::string> rules_;  // sorted
-  bool settings_told_ = false;
-  bool rules_told_ = false;
+  bool settings_told_ = false, settings_doubted_ = false;
+  bool rules_told_ = false, rules_doubted_ = false;
 };
 
 }  // namespace cairn::capture

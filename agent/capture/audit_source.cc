@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kMaxMessages = 4096;  // a Drain
 constexpr uint64_t kAskEveryNs = 1'000'000'000;
-constexpr uint64_t kAskRulesEveryNs = 5'000'000'000;  // the kernel starts a thread to answer
+constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;  // the kernel starts a thread to answer
 
 uint64_t Clock(clockid_t clock) {
   timespec now = {};

@@ -1,0 +1,341 @@
+// The audit source on this machine's kernel.
+#include "agent/capture/audit_source.h"
+
+#include <fcntl.h>
+#include <libaudit.h>
+#undef AUDIT_CONFIG_CHANGE  // the event of that name is meant below
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/capture/kernel_audit.h"
+
+// libaudit refuses a key before it knows of a system call, and leaves telling it to its callers.
+extern "C" int _audit_syscalladded;
+
+namespace cairn::capture {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Seen {
+  Record record;
+  Process process;
+  uint64_t time_ns;
+};
+
+class AuditSourceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!audit_.ok()) GTEST_SKIP() << "SKIPPED: kernel audit test: " << audit_.reason();
+  }
+
+  void Open(AuditMode mode, int socket_bytes = 8 << 20) {
+    auto source = AuditSource::Open({.mode = mode, .socket_bytes = socket_bytes});
+    ASSERT_TRUE(source.ok()) << source.status();
+    source_ = *std::move(source);
+  }
+
+  void Pump() {
+    const auto sink = [this](const AuditCaptured& captured) {
+      seen_.push_back({*captured.record, captured.actor->process, captured.time_ns});
+    };
+    source_->Drain(sink);
+    source_->Tick(sink);
+  }
+
+  // Pumps until a record fits; null after `patience`.
+  const Seen* Await(const std::function<bool(const Seen&)>& fits,
+                    absl::Duration patience = absl::Seconds(10)) {
+    const absl::Time deadline = absl::Now() + patience;
+    size_t looked = 0;
+    while (absl::Now() < deadline) {
+      Pump();
+      for (; looked < seen_.size(); ++looked) {
+        if (fits(seen_[looked])) return &seen_[looked];
+      }
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return nullptr;
+  }
+
+  void Say(int type, const char* message, int result = 1) {
+    const int fd = audit_open();
+    ASSERT_GE(fd, 0);
+    EXPECT_GT(audit_log_user_message(fd, type, message, nullptr, nullptr, "pts/7", result), 0);
+    close(fd);
+  }
+
+  // Every setting is as it was before the test.
+  void ExpectRestored() {
+    source_.reset();
+    const auto now = audit_.control()->Read();
+    ASSERT_TRUE(now.ok()) << now.status();
+    EXPECT_EQ(now->enabled, audit_.before().enabled);
+    EXPECT_EQ(now->pid, audit_.before().pid);
+    EXPECT_EQ(now->backlog_limit, audit_.before().backlog_limit);
+    EXPECT_EQ(now->backlog_wait_time, audit_.before().backlog_wait_time);
+  }
+
+  KernelAudit audit_;
+  std::unique_ptr<AuditSource> source_;
+  std::vector<Seen> seen_;
+};
+
+// Adds or deletes "-a always,exit -F arch=b64 -S CALL -k cairn-test". Negative: an errno.
+int ChangeRule(const char* call, bool add) {
+  audit_rule_data* rule = audit_rule_create_data();
+  audit_rule_init_data(rule);
+  const int fd = audit_open();
+  _audit_syscalladded = 0;
+  char arch[] = "arch=b64", key[] = "key=cairn-test";  // libaudit writes into them
+  audit_rule_fieldpair_data(&rule, arch, AUDIT_FILTER_EXIT);
+  audit_rule_syscallbyname_data(rule, call);
+  _audit_syscalladded = 1;
+  audit_rule_fieldpair_data(&rule, key, AUDIT_FILTER_EXIT);
+  const int result = add ? audit_add_rule_data(fd, rule, AUDIT_FILTER_EXIT, AUDIT_ALWAYS)
+                         : audit_delete_rule_data(fd, rule, AUDIT_FILTER_EXIT, AUDIT_ALWAYS);
+  close(fd);
+  audit_rule_free_data(rule);
+  return result;
+}
+
+// What `act` does in a child process; its exit code.
+int InChild(const std::function<int()>& act, pid_t* pid = nullptr) {
+  const pid_t child = fork();
+  if (child == 0) _exit(act());
+  if (pid != nullptr) *pid = child;
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool IsLogin(const Seen& seen) { return seen.record.type() == AUTH_LOGIN; }
+
+class BothModes : public AuditSourceTest, public ::testing::WithParamInterface<AuditMode> {};
+
+TEST_P(BothModes, UserMessageBecomesARecordAndSettingsComeBack) {
+  Open(GetParam());
+  const bool unicast = GetParam() == AuditMode::kUnicast;
+  EXPECT_EQ(source_->mode(), unicast ? "unicast" : "multicast");
+  const auto state = audit_.control()->Read();
+  ASSERT_TRUE(state.ok());
+  EXPECT_EQ(state->enabled, 1u);
+  EXPECT_EQ(state->pid, unicast ? static_cast<uint32_t>(getpid()) : 0u);
+  if (unicast) {
+    EXPECT_EQ(state->backlog_wait_time, 0u);
+    EXPECT_GE(state->backlog_limit, 8192u);
+  }
+  timespec before;
+  clock_gettime(CLOCK_BOOTTIME, &before);
+  Say(AUDIT_USER_LOGIN, "op=login acct=\"ada\"");
+  const Seen* login = Await(IsLogin);
+  ASSERT_NE(login, nullptr);
+  EXPECT_EQ(login->record.audit().account(), "ada");
+  EXPECT_EQ(login->record.audit().terminal(), "pts/7");
+  EXPECT_EQ(login->process.pid(), static_cast<uint32_t>(getpid()));
+  EXPECT_EQ(login->process.uid(), 0u);
+  EXPECT_EQ(login->record.outcome(), OUTCOME_SUCCESS);
+  const double seconds = static_cast<double>(login->time_ns) / 1e9 -
+                         (static_cast<double>(before.tv_sec) + before.tv_nsec / 1e9);
+  EXPECT_LT(std::abs(seconds), 0.1);  // boot-time clock
+  ExpectRestored();
+}
+
+TEST_P(BothModes, ForgedMessageStaysOneRecord) {
+  Open(GetParam());
+  Say(AUDIT_USER_LOGIN,
+      "acct=\"x\"\ntype=USER_LOGIN msg=audit(1.000:1): pid=1 uid=0 acct=\"root\"");
+  const Seen* login = Await(IsLogin);
+  ASSERT_NE(login, nullptr);
+  EXPECT_EQ(login->record.audit().account(), "x");
+  EXPECT_EQ(login->process.pid(), static_cast<uint32_t>(getpid()));
+  EXPECT_EQ(login->record.audit().text().find('\n'), std::string::npos);
+  ExpectRestored();
+}
+
+TEST_P(BothModes, RuleChangesAreRecorded) {
+  Open(GetParam());
+  ASSERT_GT(ChangeRule("sethostname", true), 0);
+  const Seen* added = Await([](const Seen& s) { return s.record.type() == AUDIT_RULE_CHANGE; });
+  ASSERT_NE(added, nullptr);
+  EXPECT_EQ(added->record.audit().op(), "add_rule");
+  EXPECT_EQ(added->record.audit().key(), "cairn-test");
+  ASSERT_GT(ChangeRule("sethostname", false), 0);
+  EXPECT_NE(Await([](const Seen& s) { return s.record.audit().op() == "remove_rule"; }), nullptr);
+  ExpectRestored();
+}
+
+// The child was started with audit on, so it has an audit context and the event says who.
+TEST_P(BothModes, SwitchingAuditOffIsRecordedWithWho) {
+  Open(GetParam());
+  pid_t child = 0;
+  EXPECT_EQ(InChild(
+                [] {
+                  auto control = AuditControl::Open();
+                  return control.ok() && control->SetEnabled(0).ok() ? 0 : 1;
+                },
+                &child),
+            0);
+  const Seen* off = Await([](const Seen& s) {
+    return s.record.type() == AUDIT_CONFIG_CHANGE &&
+           s.record.audit().fields().count("audit_enabled") != 0 &&
+           s.record.audit().fields().at("audit_enabled") == "0";
+  });
+  ASSERT_NE(off, nullptr);
+  EXPECT_EQ(off->record.audit().fields().at("old"), "1");
+  EXPECT_EQ(off->process.pid(), static_cast<uint32_t>(child)) << off->record.audit().text();
+  EXPECT_NE(off->process.exe(), "");
+  ExpectRestored();
+}
+
+// With audit off the kernel says nothing of rules that are added: the difference shows.
+TEST_F(AuditSourceTest, SilentRuleChangeIsDrift) {
+  Open(AuditMode::kMulticast);
+  ASSERT_TRUE(audit_.control()->SetEnabled(0).ok());
+  Await([](const Seen&) { return false; }, absl::Seconds(1));
+  ASSERT_GT(ChangeRule("sethostname", true), 0);
+  const Seen* drift = Await([](const Seen& s) {
+    return s.record.type() == AUDIT_RULE_CHANGE && s.record.audit().op() == "drift";
+  });
+  ASSERT_NE(drift, nullptr);
+  EXPECT_EQ(drift->record.audit().fields().at("rules_added"), "1");
+  ASSERT_GT(ChangeRule("sethostname", false), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, BothModes,
+                         ::testing::Values(AuditMode::kUnicast, AuditMode::kMulticast),
+                         [](const auto& param) {
+                           return param.param == AuditMode::kUnicast ? "Unicast" : "Multicast";
+                         });
+
+// A child that opens and writes, with an audit context of its own.
+TEST_F(AuditSourceTest, SyscallOfAChildHasPathsAndActor) {
+  Open(AuditMode::kUnicast);
+  const std::string path = absl::StrCat("/tmp/cairn-audit-child-", getpid());
+  ASSERT_GT(ChangeRule("unlinkat", true), 0);
+  ASSERT_EQ(system(absl::StrCat("touch ", path, " && rm ", path).c_str()), 0);
+  ASSERT_GT(ChangeRule("unlinkat", false), 0);
+  const Seen* removed = Await([&path](const Seen& s) {
+    return s.record.type() == FILE_DELETE && s.record.file().path() == path;
+  });
+  ASSERT_NE(removed, nullptr);
+  EXPECT_EQ(removed->record.ret(), 0);
+  EXPECT_EQ(removed->process.comm(), "rm");
+  EXPECT_EQ(removed->record.audit().key(), "cairn-test");
+  EXPECT_FALSE(removed->record.audit().incomplete());
+  EXPECT_GT(removed->record.file().inode(), 0u);
+  ExpectRestored();
+}
+
+TEST_F(AuditSourceTest, SecondOwnerIsRefusedAndRecorded) {
+  Open(AuditMode::kUnicast);
+  const int refused = InChild([] {
+    auto second = AuditSource::Open({.mode = AuditMode::kUnicast});
+    if (second.ok() || second.status().code() != absl::StatusCode::kAlreadyExists) return 1;
+    auto beside = AuditSource::Open({.mode = AuditMode::kAuto});
+    return beside.ok() && (*beside)->mode() == "multicast" ? 0 : 2;
+  });
+  EXPECT_EQ(refused, 0);
+  const Seen* attempt = Await([](const Seen& s) { return s.record.audit().op() == "takeover"; });
+  ASSERT_NE(attempt, nullptr);
+  EXPECT_EQ(attempt->record.type(), AUDIT_DAEMON);
+  const auto state = audit_.control()->Read();
+  ASSERT_TRUE(state.ok());
+  EXPECT_EQ(state->pid, static_cast<uint32_t>(getpid()));
+  EXPECT_EQ(state->enabled, 1u);
+  ExpectRestored();
+}
+
+TEST_F(AuditSourceTest, CanaryComesBack) {
+  Open(AuditMode::kMulticast);
+  ASSERT_TRUE(source_->SendCanary().ok());
+  EXPECT_FALSE(source_->canary_seen());
+  Await([](const Seen&) { return false; }, absl::Milliseconds(300));
+  EXPECT_TRUE(source_->canary_seen());
+  EXPECT_TRUE(seen_.empty() || !IsLogin(seen_.back()));
+}
+
+// Every message is received or declared lost: nothing else is known of a full socket.
+TEST_F(AuditSourceTest, FullSocketIsCountedAndTheGapDeclared) {
+  constexpr int kMessages = 3000;
+  Open(AuditMode::kMulticast, 4096);
+  const int fd = audit_open();
+  for (int i = 0; i < kMessages; ++i) {
+    audit_log_user_message(fd, AUDIT_USER_LOGIN, "op=flood", nullptr, nullptr, nullptr, 1);
+  }
+  close(fd);
+  absl::SleepFor(absl::Seconds(1));  // kauditd works through its queue
+  Pump();
+  EXPECT_GT(source_->counters().overruns, 0u);
+  Say(AUDIT_USER_LOGIN, "op=after");
+  const Seen* lost =
+      Await([](const Seen& s) { return s.record.audit().op() == "serials"; }, absl::Seconds(15));
+  ASSERT_NE(lost, nullptr);
+  EXPECT_EQ(lost->record.type(), AUDIT_LOST);
+  EXPECT_TRUE(lost->record.audit().at_least());
+  uint64_t received = 0, missing = 0;
+  for (const Seen& seen : seen_) {
+    received += seen.record.type() == AUTH_LOGIN;
+    if (seen.record.type() == AUDIT_LOST && seen.record.audit().op() != "socket") {
+      missing += seen.record.audit().lost();
+    }
+  }
+  EXPECT_EQ(received + missing, kMessages + 1u);
+  ExpectRestored();
+}
+
+// The owner does not run: nobody waits for it, and when it runs again it owns again.
+TEST_F(AuditSourceTest, StoppedOwnerNeverHoldsUpTheHost) {
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t owner = fork();
+  if (owner == 0) {
+    auto source = AuditSource::Open({.mode = AuditMode::kUnicast, .socket_bytes = 4096});
+    if (!source.ok() || write(ready[1], "x", 1) != 1) _exit(1);
+    bool again = false;
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    while (absl::Now() < deadline && !again) {
+      const auto sink = [&again](const AuditCaptured& c) {
+        again |= c.record->audit().op() == "done";
+      };
+      (*source)->Drain(sink);
+      (*source)->Tick(sink);
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    _exit(again && (*source)->mode() == "unicast" ? 0 : 2);
+  }
+  char byte;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  kill(owner, SIGSTOP);
+  const int fd = audit_open();
+  absl::Duration longest;
+  for (int i = 0; i < 12000; ++i) {
+    const absl::Time start = absl::Now();
+    audit_log_user_message(fd, AUDIT_USER_LOGIN, "op=flood", nullptr, nullptr, nullptr, 1);
+    longest = std::max(longest, absl::Now() - start);
+  }
+  EXPECT_LT(longest, absl::Milliseconds(500));
+  kill(owner, SIGCONT);
+  int status = 0;
+  for (int i = 0; i < 250 && waitpid(owner, &status, WNOHANG) == 0; ++i) {
+    audit_log_user_message(fd, AUDIT_USER_LOGIN, "op=done", nullptr, nullptr, nullptr, 1);
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  close(fd);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  close(ready[0]);
+  close(ready[1]);
+}
+
+}  // namespace
+}  // namespace cairn::capture
