@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
-#include "agent/notify.h"
+#include "base/notify.h"
 #include "agent/own_records.h"
 #include "base/log.h"
 #include "base/status.h"

@@ -17,7 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
 #include "agent/daemon.h"
-#include "agent/notify.h"
+#include "base/notify.h"
 #include "agent/own_records.h"
 #include "base/host.h"
 #include "base/io.h"

@@ -92,7 +92,8 @@ absl::Status CheckFrame(const Frame& frame) {
       return CheckText("cosignature", frame.receipt().cosignature());
     case Frame::kRefusal:
       return First(
-          {CheckText("refusal", frame.refusal().text()), CheckNote(frame.refusal().checkpoint())});
+          {CheckText("refusal", frame.refusal().text()),
+           CheckText("collector key", frame.refusal().collector_key()), CheckNote(frame.refusal().checkpoint())});
     case Frame::kKeepAlive:
       return absl::OkStatus();
     case Frame::kEnrol:

@@ -1,4 +1,4 @@
-#include "agent/notify.h"
+#include "base/notify.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,7 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "base/fd.h"
 
-namespace cairn::agent {
+namespace cairn {
 
 void Notify(absl::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
@@ -39,4 +39,4 @@ uint64_t WatchdogNs() {
   return microseconds * 1000 / 2;
 }
 
-}  // namespace cairn::agent
+}  // namespace cairn

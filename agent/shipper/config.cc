@@ -1,0 +1,77 @@
+#include "agent/shipper/config.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/io.h"
+#include "base/status.h"
+#include "base/yaml.h"
+#include "ledger/note.h"
+#include "proto/config.pb.h"
+
+namespace cairn::shipper {
+namespace {
+
+constexpr size_t kMaxBytes = 1 << 20;
+
+absl::StatusOr<CollectorAddress> ToAddress(const config::ShipperConfig::Collector& collector) {
+  CollectorAddress address;
+  ASSIGN_OR_RETURN(address.where, HostPort::Parse(collector.address()));
+  if (!collector.key().empty()) {
+    ASSIGN_OR_RETURN(const ledger::VerifierKey key, ledger::VerifierKey::Parse(collector.key()));
+    if (key.type != ledger::SignatureType::kCosignature) {
+      return absl::InvalidArgumentError("key: not a receipt key (type 0x04)");
+    }
+    address.key = collector.key();
+  }
+  if (!collector.spki_sha256().empty()) {
+    address.spki_sha256 = absl::HexStringToBytes(collector.spki_sha256());
+    if (collector.spki_sha256().size() != 64 ||
+        absl::BytesToHexString(address.spki_sha256) != collector.spki_sha256()) {
+      return absl::InvalidArgumentError("spki_sha256: not 64 lower-case hexadecimal digits");
+    }
+  }
+  return address;
+}
+
+}  // namespace
+
+absl::StatusOr<ShipperSetup> ParseShipperConfig(absl::string_view text, absl::string_view file) {
+  config::ShipperConfig config;
+  RETURN_IF_ERROR(ParseYamlFile(text, file, &config));
+  const auto missing = [&](absl::string_view key) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": ", key, " is missing"));
+  };
+  if (config.collectors().empty()) return missing("collectors");
+  if (config.tls().certificate().empty()) return missing("tls.certificate");
+  if (config.tls().key().empty()) return missing("tls.key");
+  if (config.tls().ca().empty()) return missing("tls.ca");
+  ShipperSetup setup;
+  setup.log_dir = config.log_dir().empty() ? "/var/lib/cairn/log" : config.log_dir();
+  ShipperOptions& options = setup.options;
+  for (int i = 0; i < config.collectors_size(); ++i) {
+    absl::StatusOr<CollectorAddress> address = ToAddress(config.collectors(i));
+    if (!address.ok()) {
+      return Annotate(address.status(), absl::StrCat(file, ": collectors[", i, "]"));
+    }
+    options.collectors.push_back(*std::move(address));
+  }
+  options.tls = {config.tls().certificate(), config.tls().key(), config.tls().ca(),
+                 config.tls().crl()};
+  options.bytes_per_second = config.bytes_per_second();
+  options.compress = !config.no_compression();
+  options.exposure_log = config.exposure_log();
+  if (config.connect_timeout_ms() > 0) {
+    options.connect_timeout = absl::Milliseconds(config.connect_timeout_ms());
+  }
+  if (config.backoff_max_ms() > 0) {
+    options.backoff_max = absl::Milliseconds(config.backoff_max_ms());
+  }
+  return setup;
+}
+
+absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxBytes));
+  return ParseShipperConfig(text, path);
+}
+
+}  // namespace cairn::shipper

@@ -1,0 +1,26 @@
+// shipper.yaml. proto/config.proto has the keys, config/shipper.yaml explains them.
+#ifndef CAIRN_AGENT_SHIPPER_CONFIG_H_
+#define CAIRN_AGENT_SHIPPER_CONFIG_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/shipper/shipper.h"
+
+namespace cairn::shipper {
+
+inline constexpr absl::string_view kShipperConfigPath = "/etc/cairn/shipper.yaml";
+
+struct ShipperSetup {
+  std::string log_dir;     // one directory an incarnation in it, or one such directory
+  ShipperOptions options;  // without log_dir
+};
+
+// InvalidArgument "FILE:LINE:COLUMN: cause" or "FILE: key: cause".
+absl::StatusOr<ShipperSetup> ParseShipperConfig(absl::string_view text, absl::string_view file);
+absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& path);
+
+}  // namespace cairn::shipper
+
+#endif  // CAIRN_AGENT_SHIPPER_CONFIG_H_

@@ -1,0 +1,87 @@
+#include "agent/shipper/fleet.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/status.h"
+#include "ledger/format.h"
+
+namespace cairn::shipper {
+namespace {
+
+constexpr size_t kMaxLogs = 16;
+constexpr timespec kScanEvery{.tv_sec = 2, .tv_nsec = 0};
+
+bool IsLog(const std::string& dir) {
+  return ::access(absl::StrCat(dir, "/", ledger::kKeyFile).c_str(), R_OK) == 0;
+}
+
+}  // namespace
+
+absl::Status Fleet::Scan() {
+  if (IsLog(setup_.log_dir)) return Start(setup_.log_dir);
+  const auto names = ListDirectory(setup_.log_dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    const std::string dir = absl::StrCat(setup_.log_dir, "/", name);
+    if (name.front() != '.' && IsLog(dir)) RETURN_IF_ERROR(Start(dir));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Fleet::Start(const std::string& dir) {
+  if (ships_.count(dir) != 0 || ships_.size() >= kMaxLogs) return absl::OkStatus();
+  ShipperOptions options = setup_.options;
+  options.log_dir = dir;
+  ASSIGN_OR_RETURN(std::unique_ptr<Shipper> shipper, Shipper::Create(std::move(options)));
+  Shipper* const raw = shipper.get();
+  ships_[dir] = {std::move(shipper), std::thread([raw] {
+                   const absl::Status status = raw->Run();
+                   if (!status.ok()) LogError("ship: ", status.message());
+                 })};
+  return absl::OkStatus();
+}
+
+void Fleet::Reconnect() {
+  for (auto& [dir, ship] : ships_) ship.shipper->Reconnect();
+}
+
+void Fleet::Stop() {
+  for (auto& [dir, ship] : ships_) ship.shipper->Stop();
+  for (auto& [dir, ship] : ships_) {
+    if (ship.thread.joinable()) ship.thread.join();
+  }
+  ships_.clear();
+}
+
+absl::Status RunShipper(ShipperSetup setup) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  const std::string log_dir = setup.log_dir;
+  Fleet fleet(std::move(setup));
+  Notify("READY=1");
+  std::string last_error;
+  for (;;) {
+    const absl::Status scanned = fleet.Scan();
+    if (!scanned.ok() && scanned.message() != last_error) {
+      LogWarning("ship ", log_dir, ": ", scanned.message());
+    }
+    last_error = std::string(scanned.message());
+    const int signal = ::sigtimedwait(&signals, nullptr, &kScanEvery);
+    if (signal == SIGTERM || signal == SIGINT) break;
+    if (signal == SIGHUP) fleet.Reconnect();
+    Notify("WATCHDOG=1");
+  }
+  Notify("STOPPING=1");
+  fleet.Stop();
+  return absl::OkStatus();
+}
+
+}  // namespace cairn::shipper

@@ -1,0 +1,69 @@
+#include "collector/config.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/io.h"
+#include "base/status.h"
+#include "base/yaml.h"
+#include "proto/config.pb.h"
+
+namespace cairn::collector {
+namespace {
+
+constexpr size_t kMaxBytes = 1 << 20;
+
+std::string Or(const std::string& value, absl::string_view fallback) {
+  return value.empty() ? std::string(fallback) : value;
+}
+
+absl::Status CheckPresent(const config::CollectorConfig& config, absl::string_view file) {
+  const std::pair<absl::string_view, const std::string*> needed[] = {
+      {"deployment", &config.deployment()},   {"name", &config.name()},
+      {"signing_key", &config.signing_key()}, {"tls.certificate", &config.tls().certificate()},
+      {"tls.key", &config.tls().key()},       {"tls.ca", &config.tls().ca()}};
+  for (const auto& [key, value] : needed) {
+    if (value->empty())
+      return absl::InvalidArgumentError(absl::StrCat(file, ": ", key, " is missing"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text,
+                                                    absl::string_view file) {
+  config::CollectorConfig config;
+  RETURN_IF_ERROR(ParseYamlFile(text, file, &config));
+  RETURN_IF_ERROR(CheckPresent(config, file));
+  CollectorSetup setup;
+  setup.name = config.name();
+  setup.signing_key = config.signing_key();
+  setup.core.deployment = config.deployment();
+  setup.core.store = Or(config.store(), "/var/lib/cairn-collector/store");
+  setup.core.hosts_dir = Or(config.hosts_dir(), "/etc/cairn-collector/hosts");
+  setup.core.trust_on_first_use = config.trust_on_first_use();
+  setup.core.host_bytes_per_second = config.host_bytes_per_second();
+  setup.core.host_store_bytes = config.host_store_bytes();
+  setup.core.receipts_log = config.receipts_log();
+  const absl::StatusOr<HostPort> listen = HostPort::Parse(Or(config.listen(), "0.0.0.0:7443"));
+  if (!listen.ok()) return Annotate(listen.status(), absl::StrCat(file, ": listen"));
+  setup.server.listen = *listen;
+  setup.server.tls = {config.tls().certificate(), config.tls().key(), config.tls().ca(),
+                      config.tls().crl()};
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  setup.server.threads = config.threads() > 0 ? static_cast<int>(std::min(config.threads(), 64u))
+                                              : std::clamp(cores, 1, 4);
+  if (config.max_connections() > 0) {
+    setup.server.max_connections = static_cast<int>(std::min(config.max_connections(), 1u << 20));
+  }
+  return setup;
+}
+
+absl::StatusOr<CollectorSetup> LoadCollectorConfig(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxBytes));
+  return ParseCollectorConfig(text, path);
+}
+
+}  // namespace cairn::collector

@@ -1,0 +1,119 @@
+#include "collector/core.h"
+
+#include <fcntl.h>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace cairn::collector {
+namespace {
+
+constexpr size_t kMaxSaid = 4096;
+
+}  // namespace
+
+LogClaim& LogClaim::operator=(LogClaim&& other) noexcept {
+  Release();
+  core_ = std::exchange(other.core_, nullptr);
+  origin_ = std::move(other.origin_);
+  log_ = std::move(other.log_);
+  return *this;
+}
+
+void LogClaim::Drop() {
+  log_.reset();
+  Release();
+}
+
+void LogClaim::Release() {
+  if (core_ == nullptr) return;
+  if (log_ != nullptr) {
+    const absl::Status saved = log_->SaveCheckpoint();
+    if (!saved.ok()) LogWarning("store: ", saved.message());
+  }
+  core_->GiveBack(origin_, std::move(log_));
+  core_ = nullptr;
+}
+
+Core::Core(CoreOptions options, std::unique_ptr<Cosigner> cosigner)
+    : options_(std::move(options)),
+      cosigner_(std::move(cosigner)),
+      hosts_(options_.hosts_dir, options_.trust_on_first_use) {}
+
+absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
+                                                   std::unique_ptr<Cosigner> cosigner) {
+  auto core = absl::WrapUnique(new Core(std::move(options), std::move(cosigner)));
+  RETURN_IF_ERROR(MakeDirectories(core->options_.io, core->options_.store, 0750));
+  if (!core->options_.receipts_log.empty()) {
+    ASSIGN_OR_RETURN(core->receipts_log_,
+                     OpenFile(Io::Real(), core->options_.receipts_log,
+                              O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+  }
+  return core;
+}
+
+absl::StatusOr<LogClaim> Core::Claim(const Origin& origin, const ledger::VerifierKey& log_key) {
+  LogClaim claim;
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto [entry, fresh] = logs_.try_emplace(origin.Text());
+    if (!fresh && entry->second == nullptr) {
+      return absl::UnavailableError(
+          absl::StrCat("another session of ", origin.Text(), " is alive"));
+    }
+    claim.log_ = std::move(entry->second);
+  }
+  claim.core_ = this;
+  claim.origin_ = origin.Text();
+  if (claim.log_ == nullptr) {
+    ASSIGN_OR_RETURN(claim.log_,
+                     HostLog::Open(options_.io, absl::StrCat(options_.store, "/", origin.Path()),
+                                   log_key, cosigner_.get()));
+  }
+  return claim;
+}
+
+void Core::GiveBack(const std::string& origin, std::unique_ptr<HostLog> log) {
+  const absl::MutexLock lock(&mutex_);
+  if (log == nullptr) {
+    logs_.erase(origin);
+  } else {
+    logs_[origin] = std::move(log);
+  }
+}
+
+void Core::Alarm(absl::string_view kind, absl::string_view origin, absl::string_view text) {
+  ++counters_.alarms;
+  {
+    // The same again and again is said once a minute.
+    const absl::MutexLock lock(&mutex_);
+    const absl::Time now = options_.now();
+    absl::Time& said = said_[absl::StrCat(kind, " ", origin, " ", text)];
+    if (said != absl::Time() && now - said < absl::Minutes(1)) return;
+    if (said_.size() > kMaxSaid) said_.clear();
+    said_[absl::StrCat(kind, " ", origin, " ", text)] = now;
+  }
+  LogError("alarm ", kind, " ", origin, ": ", text);
+}
+
+void Core::CountReceipt(absl::string_view origin, const GivenReceipt& receipt,
+                        uint64_t new_records) {
+  ++counters_.receipts;
+  counters_.records += new_records;
+  if (!receipts_log_.valid()) return;
+  const int64_t now_ns = absl::ToUnixNanos(options_.now());
+  const double age_ms =
+      (static_cast<double>(now_ns) - static_cast<double>(receipt.newest_ns)) / 1e6;
+  const std::string line = absl::StrFormat(
+      "{\"time_ns\":%d,\"origin\":\"%s\",\"size\":%d,\"records\":%d,\"new_records\":%d,"
+      "\"newest_ns\":%d,\"newest_age_ms\":%.3f}\n",
+      now_ns, origin, receipt.size, receipt.records, new_records, receipt.newest_ns, age_ms);
+  const absl::Status written =
+      WriteAll(Io::Real(), receipts_log_.get(), line, options_.receipts_log);
+  if (!written.ok()) LogWarning("receipts log: ", written.message());
+}
+
+}  // namespace cairn::collector

@@ -1,0 +1,110 @@
+// What the sessions of one collector share: trust, logs, receipts, alarms, counters.
+#ifndef CAIRN_COLLECTOR_CORE_H_
+#define CAIRN_COLLECTOR_CORE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "collector/cosigner.h"
+#include "collector/host_log.h"
+#include "collector/hosts.h"
+#include "collector/origin.h"
+
+namespace cairn::collector {
+
+struct CoreOptions {
+  std::string deployment;
+  std::string store;  // directory
+  std::string hosts_dir;
+  bool trust_on_first_use = false;
+  uint64_t host_bytes_per_second = 0;  // 0: no limit
+  uint64_t host_store_bytes = 0;       // 0: no limit
+  std::string receipts_log;            // JSON lines; empty: none
+  absl::Duration keep_alive = absl::Seconds(10);
+  Io* io = Io::Real();  // not owned
+  std::function<absl::Time()> now = absl::Now;
+};
+
+struct Counters {
+  std::atomic<uint64_t> sessions{0};  // open now
+  std::atomic<uint64_t> accepted{0};  // connections
+  std::atomic<uint64_t> refused{0};   // sessions that ended in a refusal
+  std::atomic<uint64_t> alarms{0};
+  std::atomic<uint64_t> receipts{0};
+  std::atomic<uint64_t> records{0};  // receipted
+  std::atomic<uint64_t> bytes{0};    // verified and stored
+};
+
+class Core;
+
+// Holds one log for one session; gives it back when it dies. One thread.
+class LogClaim {
+ public:
+  LogClaim() = default;
+  LogClaim(LogClaim&& other) noexcept { *this = std::move(other); }
+  LogClaim& operator=(LogClaim&& other) noexcept;
+  ~LogClaim() { Release(); }
+
+  HostLog* get() const { return log_.get(); }
+  HostLog* operator->() const { return log_.get(); }
+  explicit operator bool() const { return log_ != nullptr; }
+  // Gives it back as broken: whoever claims it next opens it from the disk.
+  void Drop();
+  void Release();
+
+ private:
+  friend class Core;
+  Core* core_ = nullptr;
+  std::string origin_;
+  std::unique_ptr<HostLog> log_;
+};
+
+// Any thread.
+class Core {
+ public:
+  // Makes the store. Fails when it cannot be written.
+  static absl::StatusOr<std::unique_ptr<Core>> Create(CoreOptions options,
+                                                      std::unique_ptr<Cosigner> cosigner);
+
+  // The log of `origin`, opened on first use. Unavailable: another session holds it.
+  // DataLoss: what is stored is damaged. Else as HostLog::Open.
+  absl::StatusOr<LogClaim> Claim(const Origin& origin, const ledger::VerifierKey& log_key);
+
+  // Something an operator must hear of: logged, counted, kept.
+  void Alarm(absl::string_view kind, absl::string_view origin, absl::string_view text);
+  void CountReceipt(absl::string_view origin, const GivenReceipt& receipt, uint64_t new_records);
+
+  const CoreOptions& options() const { return options_; }
+  const Cosigner& cosigner() const { return *cosigner_; }
+  Hosts* hosts() { return &hosts_; }
+  Counters* counters() { return &counters_; }
+
+ private:
+  friend class LogClaim;
+  Core(CoreOptions options, std::unique_ptr<Cosigner> cosigner);
+  void GiveBack(const std::string& origin, std::unique_ptr<HostLog> log);
+
+  const CoreOptions options_;
+  const std::unique_ptr<Cosigner> cosigner_;
+  Hosts hosts_;
+  Counters counters_;
+  Fd receipts_log_;
+  absl::Mutex mutex_;
+  std::map<std::string, absl::Time> said_ ABSL_GUARDED_BY(mutex_);  // alarms
+  // Logs seen since start: null while a session holds one.
+  std::map<std::string, std::unique_ptr<HostLog>> logs_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cairn::collector
+
+#endif  // CAIRN_COLLECTOR_CORE_H_

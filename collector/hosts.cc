@@ -1,0 +1,79 @@
+#include "collector/hosts.h"
+
+#include <unistd.h>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace cairn::collector {
+namespace {
+
+constexpr size_t kMaxFile = 64 << 10;
+
+std::string KeyFile(absl::string_view host) { return absl::StrCat(host, ".vkey"); }
+std::string RevokedFile(absl::string_view host) { return absl::StrCat(host, ".revoked"); }
+
+// Incarnations of a log may share a key: it is the key that was enrolled, not its name.
+bool Lists(absl::string_view lines, const ledger::VerifierKey& key) {
+  for (absl::string_view line : absl::StrSplit(lines, '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    if (line.empty() || line.front() == '#') continue;
+    const absl::StatusOr<ledger::VerifierKey> known = ledger::VerifierKey::Parse(line);
+    if (known.ok() && known->public_key == key.public_key && known->type == key.type) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> Hosts::Lines(absl::string_view host) const {
+  return ReadFile(absl::StrCat(dir_, "/", KeyFile(host)), kMaxFile);
+}
+
+bool Hosts::revoked(absl::string_view host) const {
+  return ::access(absl::StrCat(dir_, "/", RevokedFile(host)).c_str(), F_OK) == 0;
+}
+
+absl::StatusOr<ledger::VerifierKey> Hosts::Trust(const Origin& origin, absl::string_view shown) {
+  ASSIGN_OR_RETURN(const ledger::VerifierKey key, ledger::VerifierKey::Parse(shown));
+  if (key.name != origin.Text() || key.type != ledger::SignatureType::kEd25519) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log key is named '", key.name, "', the log '", origin.Text(), "'"));
+  }
+  if (revoked(origin.host)) {
+    return absl::PermissionDeniedError(absl::StrCat("host ", origin.host, " is revoked"));
+  }
+  const absl::StatusOr<std::string> lines = Lines(origin.host);
+  if (lines.ok() && Lists(*lines, key)) return key;
+  if (!lines.ok() && !absl::IsNotFound(lines.status())) return lines.status();
+  if (lines.ok() || !trust_on_first_use_) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "log key of ", origin.Text(), " is not enrolled (", dir_, "/", KeyFile(origin.host), ")"));
+  }
+  RETURN_IF_ERROR(Add(origin.host, key));
+  LogWarning("host ", origin.host, ": log key trusted on first use: ", key.ToString());
+  return key;
+}
+
+absl::Status Hosts::Add(absl::string_view host, const ledger::VerifierKey& key) {
+  const absl::MutexLock lock(&mutex_);
+  const absl::StatusOr<std::string> lines = Lines(host);
+  if (!lines.ok() && !absl::IsNotFound(lines.status())) return lines.status();
+  const std::string old = lines.ok() ? *lines : "";
+  if (Lists(old, key)) return absl::AlreadyExistsError("the key is enrolled");
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir_, 0750));
+  return WriteFileDurably(Io::Real(), dir_, KeyFile(host), absl::StrCat(old, key.ToString(), "\n"),
+                          0640);
+}
+
+absl::Status Hosts::Revoke(absl::string_view host, absl::string_view reason) {
+  const absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir_, 0750));
+  return WriteFileDurably(Io::Real(), dir_, RevokedFile(host), absl::StrCat(reason, "\n"), 0640);
+}
+
+}  // namespace cairn::collector

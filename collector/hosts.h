@@ -1,0 +1,45 @@
+// Which log keys each host was enrolled with: the collector's trust.
+#ifndef CAIRN_COLLECTOR_HOSTS_H_
+#define CAIRN_COLLECTOR_HOSTS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "collector/origin.h"
+#include "ledger/note.h"
+
+namespace cairn::collector {
+
+// A directory of two kinds of files, read at each use so that a change needs no reload:
+//   <host-uuid>.vkey     verifier keys, one a line; '#' begins a comment
+//   <host-uuid>.revoked  the host is refused, whatever certificate it shows
+// Any thread.
+class Hosts {
+ public:
+  // `trust_on_first_use`: a host without a file gets one with the first key it shows.
+  Hosts(std::string dir, bool trust_on_first_use)
+      : dir_(std::move(dir)), trust_on_first_use_(trust_on_first_use) {}
+
+  // The key to verify `origin` with, when `shown` (a verifier key named as the origin) is one
+  // the host was enrolled with. PermissionDenied: it is not, or the host is revoked;
+  // InvalidArgument: `shown` is no such key.
+  absl::StatusOr<ledger::VerifierKey> Trust(const Origin& origin, absl::string_view shown);
+
+  // Adds a key to a host's file. AlreadyExists when it is there.
+  absl::Status Add(absl::string_view host, const ledger::VerifierKey& key);
+  absl::Status Revoke(absl::string_view host, absl::string_view reason);
+  bool revoked(absl::string_view host) const;
+
+ private:
+  absl::StatusOr<std::string> Lines(absl::string_view host) const;
+
+  const std::string dir_;
+  const bool trust_on_first_use_;
+  absl::Mutex mutex_;  // one change at a time
+};
+
+}  // namespace cairn::collector
+
+#endif  // CAIRN_COLLECTOR_HOSTS_H_

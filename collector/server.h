@@ -1,0 +1,51 @@
+// The collector's sockets: a few threads, each with its own listener and event loop.
+#ifndef CAIRN_COLLECTOR_SERVER_H_
+#define CAIRN_COLLECTOR_SERVER_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/socket.h"
+#include "base/tls.h"
+#include "collector/core.h"
+
+namespace cairn::collector {
+
+struct ServerOptions {
+  HostPort listen;
+  TlsFiles tls;
+  int threads = 2;
+  int max_connections = 4096;  // in all
+  absl::Duration handshake_within = absl::Seconds(10);
+};
+
+class Worker;
+
+// Create, Reload and Stop from one thread.
+class Server {
+ public:
+  // Listens and serves at once. `core` outlives the server.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options, Core* core);
+  ~Server();  // as Stop
+
+  int port() const { return port_; }
+  // Certificates, CA and revocations from the files again: for connections from now on, and
+  // those that exist are closed, so that none outlives its right (they come again at once).
+  // On an error the old ones stay.
+  absl::Status Reload();
+  // Receipts what is due, asks every host to go elsewhere, and closes.
+  void Stop();
+
+ private:
+  explicit Server(ServerOptions options);
+
+  const ServerOptions options_;
+  int port_ = 0;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace cairn::collector
+
+#endif  // CAIRN_COLLECTOR_SERVER_H_

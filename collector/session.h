@@ -1,0 +1,75 @@
+// One host's session, without the network: bytes in, bytes out. The collector's side of
+// proto/wire.proto; nothing a host says is believed unchecked.
+#ifndef CAIRN_COLLECTOR_SESSION_H_
+#define CAIRN_COLLECTOR_SESSION_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "collector/core.h"
+#include "proto/wire.h"
+
+namespace cairn::collector {
+
+// Who the TLS handshake proved the other side to be.
+struct Peer {
+  std::string address;
+  std::vector<std::string> uris;  // of its certificate
+};
+
+// One thread at a time.
+class Session {
+ public:
+  Session(Core* core, Peer peer);
+
+  // Takes what the host sent, appends what is to be answered. False: flush `out`, then close.
+  bool OnBytes(absl::string_view bytes, std::string* out);
+  // Stable storage, then a receipt, when one is due. Call once a round, after OnBytes.
+  bool Commit(std::string* out);
+  // What time makes due: keep-alives, limits. Call at least once a second.
+  bool OnTick(std::string* out);
+  // Asks the host to go elsewhere.
+  void Drain(std::string* out);
+
+  // The connection must not be read before this time (rate limit).
+  absl::Time read_after() const { return read_after_; }
+  bool commit_due() const { return log_ && log_->receipt_due(); }
+  const std::string& name() const { return name_; }  // origin, or address before the Hello
+  bool greeted() const { return static_cast<bool>(log_); }
+
+ private:
+  bool OnFrame(const wire::Frame& frame, std::string* out);
+  bool OnHello(const wire::Hello& hello, std::string* out);
+  bool OnAppend(const wire::Append& append, std::string* out);
+  bool CheckHistory(const wire::Hello& hello, std::string* out);
+  bool Position(const wire::Hello& hello, std::string* out);
+  void Welcome(const wire::Hello& hello, std::string* out);
+  bool Reject(const absl::Status& why, absl::string_view bytes, std::string* out);
+  bool Refuse(wire::Refusal::Code code, absl::string_view text, std::string* out,
+              uint32_t retry_after_s = 0);
+  bool GiveReceipt(bool announce, std::string* out);
+  void Throttle(size_t bytes);
+
+  Core* const core_;
+  const Peer peer_;
+  std::string name_;
+  wire::FrameParser parser_;
+  LogClaim log_;
+  std::string shown_note_;  // the host's, from its Hello
+  uint64_t receipted_records_ = 0;
+  absl::Time heard_;
+  absl::Time frame_since_;  // when the frame that is arriving began
+  absl::Time pinged_;
+  absl::Time saved_;
+  absl::Time read_after_ = absl::InfinitePast();
+  absl::Time bucket_time_;
+  double bucket_ = 0;
+};
+
+}  // namespace cairn::collector
+
+#endif  // CAIRN_COLLECTOR_SESSION_H_

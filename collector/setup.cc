@@ -1,0 +1,95 @@
+#include "collector/setup.h"
+
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/certificate.h"
+#include "base/io.h"
+#include "base/status.h"
+#include "collector/origin.h"
+#include "ledger/key.h"
+#include "ledger/note.h"
+
+namespace cairn::collector {
+namespace {
+
+constexpr absl::Duration kAuthorityLifetime = absl::Hours(24 * 3650);
+constexpr size_t kMaxPem = 64 << 10;
+
+absl::Status WritePair(const std::string& dir, absl::string_view name,
+                       const CertificateAndKey& pair) {
+  RETURN_IF_ERROR(
+      WriteFileDurably(Io::Real(), dir, absl::StrCat(name, ".crt"), pair.certificate_pem, 0644));
+  return WriteFileDurably(Io::Real(), dir, absl::StrCat(name, ".key"), pair.key_pem, 0600);
+}
+
+std::string Config(const InitOptions& options, const std::string& dir) {
+  return absl::StrCat("# Made by cairn-collectord init. All keys: collector.yaml(5).\n",
+                      "deployment: ", options.deployment, "\nname: ", options.name,
+                      "\nsigning_key: ", dir, "/signing.key\nlisten: \"", options.listen,
+                      "\"\nstore: ", dir, "/store\nhosts_dir: ", dir,
+                      "/hosts\ntls:\n  certificate: ", dir, "/collector.crt\n  key: ", dir,
+                      "/collector.key\n  ca: ", dir, "/ca.crt\n");
+}
+
+absl::StatusOr<CertificateAuthority> LoadAuthority(const std::string& dir) {
+  ASSIGN_OR_RETURN(std::string certificate, ReadFile(dir + "/ca.crt", kMaxPem));
+  ASSIGN_OR_RETURN(std::string key, ReadFile(dir + "/ca.key", kMaxPem));
+  return CertificateAuthority::Load({std::move(certificate), std::move(key)});
+}
+
+absl::Status MakeReceiptKey(const std::string& dir, const std::string& name) {
+  const ledger::SigningKey key = ledger::SigningKey::Generate();
+  RETURN_IF_ERROR(key.Save(dir + "/signing.key"));
+  const ledger::VerifierKey verifier{
+      .name = name, .type = ledger::SignatureType::kCosignature, .public_key = key.public_key()};
+  return WriteFileDurably(Io::Real(), dir, "collector.vkey", verifier.ToString() + "\n", 0644);
+}
+
+}  // namespace
+
+absl::Status InitCollector(const InitOptions& given) {
+  InitOptions options = given;
+  if (options.hosts.empty()) return absl::InvalidArgumentError("name at least one --host");
+  if (options.name.empty()) options.name = options.hosts.front();
+  char* real = nullptr;
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), options.dir, 0700));
+  real = ::realpath(options.dir.c_str(), nullptr);
+  const std::string dir = real != nullptr ? real : options.dir;
+  ::free(real);
+  if (::access((dir + "/collector.yaml").c_str(), F_OK) == 0) {
+    return absl::AlreadyExistsError(absl::StrCat(dir, "/collector.yaml exists"));
+  }
+  ASSIGN_OR_RETURN(
+      const CertificateAndKey ca,
+      CertificateAuthority::Create(absl::StrCat("cairn ", options.deployment, " authority"),
+                                   kAuthorityLifetime));
+  ASSIGN_OR_RETURN(const CertificateAuthority authority, CertificateAuthority::Load(ca));
+  ASSIGN_OR_RETURN(
+      const CertificateAndKey own,
+      authority.Issue(
+          {.common_name = options.hosts.front(), .names = options.hosts, .server = true}));
+  RETURN_IF_ERROR(WritePair(dir, "ca", ca));
+  RETURN_IF_ERROR(WritePair(dir, "collector", own));
+  RETURN_IF_ERROR(MakeReceiptKey(dir, options.name));
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir + "/hosts", 0750));
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir + "/store", 0750));
+  return WriteFileDurably(Io::Real(), dir, "collector.yaml", Config(options, dir), 0644);
+}
+
+absl::Status IssueHost(const std::string& dir, absl::string_view deployment,
+                       absl::string_view host_uuid, const std::string& out) {
+  if (!IsHostUuid(host_uuid)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", host_uuid, "' is not a host uuid"));
+  }
+  ASSIGN_OR_RETURN(const CertificateAuthority authority, LoadAuthority(dir));
+  const Origin origin{std::string(deployment), std::string(host_uuid), "0"};
+  ASSIGN_OR_RETURN(
+      const CertificateAndKey host,
+      authority.Issue({.common_name = std::string(host_uuid), .uris = {origin.Uri()}}));
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), out, 0750));
+  RETURN_IF_ERROR(WritePair(out, "host", host));
+  return WriteFileDurably(Io::Real(), out, "ca.crt", authority.certificate_pem(), 0644);
+}
+
+}  // namespace cairn::collector

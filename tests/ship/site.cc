@@ -1,0 +1,180 @@
+#include "tests/ship/site.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "base/io.h"
+#include "collector/setup.h"
+#include "ledger/segments.h"
+
+namespace cairn::ship {
+
+HostWriter::HostWriter(std::string dir, std::string uuid, uint8_t key_seed)
+    : dir_(std::move(dir)),
+      origin_(absl::StrCat(kDeployment, "/h/", uuid, "/1")),
+      key_seed_(key_seed) {
+  subject_.process.set_pid(4242);
+  subject_.process.set_start_ns(1);
+  subject_.process.set_exe("/usr/bin/test");
+}
+
+namespace {
+
+ledger::SigningKey KeyOf(uint8_t seed) {
+  const uint8_t bytes[32] = {seed, 1, 2, 3};
+  return ledger::SigningKey::FromSeed(Secret32(bytes));
+}
+
+}  // namespace
+
+ledger::VerifierKey HostWriter::key() const {
+  return {.name = origin_, .public_key = KeyOf(key_seed_).public_key()};
+}
+
+void HostWriter::Open() {
+  ledger::LedgerOptions options;
+  options.dir = dir_;
+  options.origin = origin_;
+  options.environment = "production";
+  options.boot_id = "00000000-0000-4000-8000-00000000b007";
+  options.binary_digest = std::string(32, 'b');
+  auto opened = ledger::Ledger::Open(std::move(options), KeyOf(key_seed_));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ledger_ = *std::move(opened);
+}
+
+void HostWriter::Append(int count, bool urgent) {
+  Record record;
+  record.set_type(FILE_OPEN);
+  record.set_ret(3);
+  for (int i = 0; i < count; ++i) {
+    record.mutable_file()->set_path(absl::StrCat("/srv/data/file-", ++written_));
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    const ledger::Entry entry{.time_ns = static_cast<uint64_t>(now.tv_sec) * 1000000000u +
+                                         static_cast<uint64_t>(now.tv_nsec),
+                              .record = &record,
+                              .subject = &subject_,
+                              .urgent = urgent && i + 1 == count};
+    ASSERT_TRUE(ledger_->Append(entry).ok());
+    if (i % 50 == 49) ledger_->Flush();
+    if (i % 50 == 49) ledger_->Tick();
+  }
+  ledger_->Flush();
+  ledger_->Tick();
+}
+
+void HostWriter::Sync() { ASSERT_TRUE(ledger_->Sync().ok()); }
+void HostWriter::Rotate() { ASSERT_TRUE(ledger_->Rotate("size").ok()); }
+void HostWriter::Close() { ASSERT_TRUE(ledger_->Close("stop").ok()); }
+
+Site::Site() : host(dir_.path() + "/log") {
+  const absl::Status made = collector::InitCollector({.dir = path("collector"),
+                                                      .deployment = kDeployment,
+                                                      .name = "collector.example",
+                                                      .hosts = {"127.0.0.1", "localhost"}});
+  EXPECT_TRUE(made.ok()) << made;
+  const absl::Status issued =
+      collector::IssueHost(path("collector"), kDeployment, kUuid, path("host"));
+  EXPECT_TRUE(issued.ok()) << issued;
+  collector::Hosts hosts(path("collector/hosts"), false);
+  EXPECT_TRUE(hosts.Add(kUuid, host.key()).ok());
+}
+
+TlsFiles Site::HostTls() const {
+  return {path("host/host.crt"), path("host/host.key"), path("host/ca.crt"), ""};
+}
+
+TlsFiles Site::CollectorTls() const {
+  return {path("collector/collector.crt"), path("collector/collector.key"),
+          path("collector/ca.crt"), ""};
+}
+
+ledger::VerifierKey Site::CollectorKey() const {
+  const auto text = ReadFile(path("collector/collector.vkey"), 4096);
+  return *ledger::VerifierKey::Parse(absl::StripAsciiWhitespace(*text));
+}
+
+std::string Site::store() const {
+  return absl::StrCat(path("collector/store"), "/", kDeployment, "/", kUuid, "/1");
+}
+
+void Site::StartCollector(std::function<void(collector::CoreOptions*)> change) {
+  auto key = ledger::SigningKey::Load(path("collector/signing.key"));
+  ASSERT_TRUE(key.ok()) << key.status();
+  collector::CoreOptions options{.deployment = kDeployment,
+                                 .store = path("collector/store"),
+                                 .hosts_dir = path("collector/hosts")};
+  if (change) change(&options);
+  auto core = collector::Core::Create(
+      std::move(options),
+      std::make_unique<collector::Cosigner>("collector.example", *std::move(key)));
+  ASSERT_TRUE(core.ok()) << core.status();
+  core_ = *std::move(core);
+  auto server = collector::Server::Start(
+      {.listen = {"127.0.0.1", "0"}, .tls = CollectorTls(), .threads = 2}, core_.get());
+  ASSERT_TRUE(server.ok()) << server.status();
+  server_ = *std::move(server);
+}
+
+void Site::StopCollector() {
+  server_.reset();
+  core_.reset();
+}
+
+shipper::ShipperOptions Site::ShipperOptions() const {
+  shipper::ShipperOptions options;
+  options.log_dir = host.dir();
+  options.collectors = {{.where = {"127.0.0.1", absl::StrCat(server_ ? server_->port() : 1)},
+                         .key = CollectorKey().ToString()}};
+  options.tls = HostTls();
+  options.exposure_log = path("exposure.jsonl");
+  options.backoff_min = absl::Milliseconds(10);
+  options.backoff_max = absl::Milliseconds(200);
+  return options;
+}
+
+bool Site::ShipAll(absl::Duration within) { return ShipAll(ShipperOptions(), within); }
+
+bool Site::ShipAll(shipper::ShipperOptions options, absl::Duration within) {
+  auto shipper = shipper::Shipper::Create(std::move(options));
+  EXPECT_TRUE(shipper.ok()) << shipper.status();
+  absl::Notification done;
+  std::thread runs([&] {
+    EXPECT_TRUE((*shipper)->Run(/*until_shipped=*/true).ok());
+    done.Notify();
+  });
+  const bool shipped = done.WaitForNotificationWithTimeout(within);
+  (*shipper)->Stop();
+  runs.join();
+  return shipped;
+}
+
+::testing::AssertionResult Site::StoreMatches(bool whole) const {
+  const auto ours = ledger::ListSegments(store());
+  const auto theirs = ledger::ListSegments(host.dir());
+  if (!ours.ok() || !theirs.ok()) return ::testing::AssertionFailure() << ours.status();
+  if (whole && ours->size() != theirs->size()) {
+    return ::testing::AssertionFailure() << ours->size() << " segments of " << theirs->size();
+  }
+  for (const ledger::SegmentInfo& segment : *ours) {
+    const std::string copy = ledger::ReadAll(segment.path);
+    const std::string name = segment.path.substr(segment.path.rfind('/') + 1);
+    const std::string original = ledger::ReadAll(host.dir() + "/" + name);
+    if (original.substr(0, copy.size()) != copy || (whole && original != copy)) {
+      return ::testing::AssertionFailure() << name << ": " << copy.size() << " bytes stored, "
+                                           << original.size() << " written, not the same";
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+ledger::Report Site::VerifyStore() const {
+  return ledger::VerifyLog(store(), {.key = host.key(), .collector_key = CollectorKey()});
+}
+
+}  // namespace cairn::ship
