@@ -1,18 +1,25 @@
 #include "agent/capture/capture.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <utility>
 
+#include "agent/capture/audit_source.h"
 #include "agent/capture/bpf_source.h"
 #include "agent/capture/decode.h"
 #include "agent/capture/event_view.h"
 #include "agent/capture/process_table.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/status.h"
 
 namespace cairn::capture {
 namespace {
+
+constexpr uint64_t kAuditTickNs = 250'000'000;
 
 class Stream final : public Capture {
  public:
@@ -24,20 +31,22 @@ class Stream final : public Capture {
     RETURN_IF_ERROR(StartBpf());
     // After the probes: what begins meanwhile is seen by both, by neither nothing.
     snapshot_processes_ = table_.Snapshot();
-    return absl::OkStatus();
+    return StartAudit();
   }
 
   int wait_fd() const override { return epoll_.get(); }
 
   size_t Drain(absl::FunctionRef<void(const Captured&)> sink) override {
-    if (bpf_ == nullptr) return 0;
-    size_t count = bpf_->Drain([&](absl::string_view event) { Hand(event, sink); });
-    bpf_->DrainLoss([&](uint32_t cpu, event_ring ring, EventType type, uint64_t lost) {
-      HandLoss(cpu, ring, type, lost, sink);
-      ++count;
-    });
+    size_t count = 0;
+    if (bpf_ != nullptr) {
+      count = bpf_->Drain([&](absl::string_view event) { Hand(event, sink); });
+      bpf_->DrainLoss([&](uint32_t cpu, event_ring ring, EventType type, uint64_t lost) {
+        HandLoss(cpu, ring, type, lost, sink);
+        ++count;
+      });
+    }
     last_drain_ns_ = BootTimeNs();
-    return count;
+    return count + DrainAudit(sink);
   }
 
   absl::Status SetWanted(const policy::Wanted& wanted) override {
@@ -49,11 +58,14 @@ class Stream final : public Capture {
 
   void FillHeartbeat(Heartbeat* heartbeat) override {
     if (bpf_ != nullptr) bpf_->FillHeartbeat(heartbeat);
+    const AuditCounters counters = audit_->counters();
+    heartbeat->set_audit_lost(counters.kernel_lost + counters.serials_lost);
+    heartbeat->set_audit_backlog(counters.backlog);
   }
 
   const std::string& backend() const override { return backend_; }
   const std::string& backend_reason() const override { return reason_; }
-  const std::string& audit_mode() const override { return audit_mode_; }
+  const std::string& audit_mode() const override { return audit_->mode(); }
   size_t snapshot_processes() const override { return snapshot_processes_; }
 
  private:
@@ -77,6 +89,56 @@ class Stream final : public Capture {
       return ErrnoStatus(errno, "wait for BPF");
     }
     return absl::OkStatus();
+  }
+
+  absl::Status StartAudit() {
+    AuditSourceOptions options;
+    options.mode = options_.audit;
+    ASSIGN_OR_RETURN(audit_, AuditSource::Open(options));
+    if (audit_->fd() < 0) return absl::OkStatus();
+    timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    itimerspec every = {};
+    every.it_value.tv_nsec = every.it_interval.tv_nsec = static_cast<long>(kAuditTickNs);
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    if (!timer_.valid() || timerfd_settime(timer_.get(), 0, &every, nullptr) != 0 ||
+        epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &event) != 0) {
+      return ErrnoStatus(errno, "wait for audit's timer");
+    }
+    return WatchAudit();
+  }
+
+  // A lost socket is reopened by Tick, under another number or the same.
+  absl::Status WatchAudit() {
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    audit_fd_ = audit_->fd();
+    if (audit_fd_ >= 0 && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, audit_fd_, &event) != 0 &&
+        errno != EEXIST) {
+      return ErrnoStatus(errno, "wait for audit");
+    }
+    return absl::OkStatus();
+  }
+
+  size_t DrainAudit(absl::FunctionRef<void(const Captured&)> sink) {
+    const auto hand = [&](const AuditCaptured& event) { HandAudit(event, sink); };
+    size_t count = audit_->Drain(hand);
+    uint64_t ticks;
+    if (!timer_.valid() || read(timer_.get(), &ticks, sizeof(ticks)) <= 0) return count;
+    count += audit_->Tick(hand);
+    if (const absl::Status watched = WatchAudit(); !watched.ok()) LogError(watched.message());
+    return count;
+  }
+
+  // A process nobody knows any more stands as the event describes it.
+  void HandAudit(const AuditCaptured& event, absl::FunctionRef<void(const Captured&)> sink) {
+    ledger::Subject* subject = event.pid == 0 ? nullptr : table_.FindPid(event.pid);
+    if (subject == nullptr && event.actor != nullptr && event.actor->has_identity) {
+      stranger_.process = event.actor->process;
+      stranger_.Changed();
+      subject = &stranger_;
+    }
+    sink({.time_ns = event.time_ns, .record = event.record, .subject = subject});
   }
 
   void Hand(absl::string_view event, absl::FunctionRef<void(const Captured&)> sink) {
@@ -163,6 +225,10 @@ class Stream final : public Capture {
   const CaptureOptions options_;
   Fd epoll_;
   std::unique_ptr<BpfSource> bpf_;
+  std::unique_ptr<AuditSource> audit_;
+  int audit_fd_ = -1;
+  Fd timer_;
+  ledger::Subject stranger_;
   ProcessTable table_;
   Decoder decoder_;
   EventView view_;
@@ -170,7 +236,6 @@ class Stream final : public Capture {
   Record loss_;
   std::string backend_ = "audit-only";
   std::string reason_;
-  std::string audit_mode_ = "off";
   size_t snapshot_processes_ = 0;
   uint64_t last_drain_ns_ = 0;
 };

@@ -235,6 +235,7 @@ void ProcessTable::Credentials(const EventView& view) {
 void ProcessTable::Retire(Entry* entry, uint64_t now_ns) {
   entry->ended_ns = now_ns;
   ended_.push_back(entry);
+  Expire(0);
 }
 
 void ProcessTable::Expire(uint64_t now_ns) {
