@@ -8,37 +8,58 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "policy/event.h"
 #include "policy/wanted.h"
 #include "proto/record.pb.h"
 
 namespace cairn::policy {
 
-// What is decided on. `process` may be null.
-struct Event {
-  uint64_t time_ns = 0;  // CLOCK_BOOTTIME, for limits
-  const Record* record = nullptr;
-  const Process* process = nullptr;
-};
-
 enum class Verdict { kRecord, kCount, kDrop };
 
-// Reused between calls; the strings belong to the Policy.
+// What was asked to be captured with a record, over all rules that wanted it.
+struct CaptureWish {
+  uint32_t ancestors = 0;
+  bool exe_hash = false;
+  bool verbose = false;
+};
+
+// Reused between calls; Decide clears it. The strings belong to the Policy.
 struct Decision {
   Verdict verdict = Verdict::kDrop;
   absl::InlinedVector<const std::string*, 4> rules;  // ids of the rules that wanted it
   Severity severity = SEVERITY_NONE;
   bool urgent = false;  // agent, kernel, audit groups and rules of high severity
+  absl::InlinedVector<const std::string*, 2> excepted;  // exceptions that took a rule's wish back
+  const std::string* silenced = nullptr;                // the noise entry that silenced a category
+  const std::string* limited = nullptr;  // the rule (or "host") whose limit was reached
+  CaptureWish capture;
 };
 
-// Immutable after compilation; any number of threads. No allocation in Decide for events
-// that no rule matches.
+// Immutable after compilation but for its counters and token buckets, which lock. Any number of
+// threads. Decide does not allocate (but for a limit's first event of a key, bounded).
 class Policy {
  public:
   virtual ~Policy() = default;
   virtual void Decide(const Event& event, Decision* decision) const = 0;
   virtual const Wanted& wanted() const = 0;
   virtual const std::string& digest() const = 0;  // SHA-256 of the bytes that took effect, 32 bytes
+
+  // Takes secrets out of `record` and `process` (may be null) where a redaction asks for it, and
+  // adds the ids of those that fired to record->redactions. Call for records that are kept, before
+  // they are appended. A process stays redacted: call it for a process that changed at the latest
+  // when it is first appended, after Decide.
+  virtual void Redact(Record* /*record*/, Process* /*process*/) const {}
+
+  // What has become due by `time_ns` (CLOCK_BOOTTIME): agent.limit_start, agent.limit_stop with
+  // exact counts, agent.exception_expired. Call about every second, and once before the policy is
+  // let go.
+  virtual void TakeNotices(uint64_t /*time_ns*/,
+                           absl::FunctionRef<void(const Record&)> /*sink*/) const {}
+
+  // Conditions that ended in an error since the policy was loaded.
+  virtual uint64_t condition_errors() const { return 0; }
 };
 
 enum class Rung { kConfigured, kLastKnownGood, kAdditive, kFloor };  // the failure ladder
@@ -50,10 +71,32 @@ struct LoadResult {
   PolicyChange change;  // for agent.policy_loaded / policy_rejected; errors in it
 };
 
-// Loads DIR/*.yaml for `environment`. `current` (may be null) is what is in force: the
-// last-known-good. Never fails: the ladder ends at the floor, which is compiled in.
+struct LoadOptions {
+  std::string dir;          // its *.yaml files, in the order of their names
+  std::string environment;  // overlay of that name
+  // Directories and files of the agent: access to them is on the floor. A directory ends in '/'.
+  std::vector<std::string> own_paths = {"/etc/cairn/", "/var/lib/cairn/", "/run/cairn/",
+                                        "/usr/sbin/cairn", "/usr/bin/cairn"};
+  // Where the last policy that loaded whole is kept across restarts; "": nowhere. 0700, ours.
+  std::string state_dir;
+  // Files must be owned by root or us, and nobody else may write them or a directory above them.
+  bool check_permissions = true;
+  bool require_signed = false;            // only bundles count
+  std::vector<std::string> trusted_keys;  // vkeys of those who may sign bundles
+  uint32_t signatures = 1;                // of different keys, that a bundle needs
+  // Dotted keys a policy may not set because agent.yaml reserves them: "limits.host",
+  // "categories.file", "redact", "exceptions", "noise", "environments".
+  std::vector<std::string> reserved;
+};
+
+// Loads the policy. `current` (may be null) is what is in force: the last-known-good. Never
+// fails: the ladder ends at the floor, which is compiled in. Any thread.
+LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current);
 LoadResult LoadPolicy(const std::string& dir, absl::string_view environment,
                       std::shared_ptr<const Policy> current);
+
+// The floor as YAML, in the language of a policy file. Lives for ever.
+absl::string_view FloorText();
 
 }  // namespace cairn::policy
 

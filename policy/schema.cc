@@ -146,7 +146,7 @@ const AncestorField* FindAncestorField(absl::string_view name) {
   return nullptr;
 }
 
-const WordTable& Words(uint16_t table) {
+const WordTable& WordsOf(uint16_t table) {
   static constexpr WordTable kTables[] = {{kAccess, std::size(kAccess)},
                                           {kCapabilities, std::size(kCapabilities)}};
   return kTables[table];

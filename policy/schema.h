@@ -72,7 +72,7 @@ absl::Span<const AncestorField> AncestorFields();
 
 // Bit names of word lists (Value::words).
 enum WordTableId : uint16_t { kAccessWords, kCapabilityWords };
-const WordTable& Words(uint16_t table);
+const WordTable& WordsOf(uint16_t table);
 
 // Why `record` does not fit its schema (message of another group, address of a wrong length, a
 // path beyond its bound, unknown type); null: it fits. Static text. Any thread, no allocation.

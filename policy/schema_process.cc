@@ -21,7 +21,7 @@ Value ParentId(const Event& event, uint32_t (Ancestor::*get)() const) {
 }
 
 uint64_t KnownCapabilities(uint64_t mask) {
-  return mask & ((uint64_t{1} << Words(kCapabilityWords).count) - 1);
+  return mask & ((uint64_t{1} << WordsOf(kCapabilityWords).count) - 1);
 }
 
 #define TEXT(name, get, path, doc) \

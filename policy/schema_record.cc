@@ -140,7 +140,7 @@ std::vector<Field> RecordRows() {
       {"result", Type::kString, CAIRN_GET(Outcome(*event.record)), "outcome", nullptr,
        "success, failure, unknown"},
       {"ret", Type::kInt, CAIRN_GET(Value::Int(event.record->ret())), "ret", nullptr,
-       "return value; has(ret) is false where it is unknown",
+       "return value; 0 where `result` is unknown",
        [](const Event& event) { return event.record->has_ret(); }},
       {"errno", Type::kInt, CAIRN_GET(Value::Int(Errno(*event.record))), nullptr, nullptr,
        "error number, or 0"},

@@ -19,13 +19,13 @@ namespace {
   { name, Type::kString, CAIRN_GET(HexValue(event.record->get, scratch)), path, events, doc }
 #define IP(name, get, path, events, doc) \
   { name, Type::kString, CAIRN_GET(AddressValue(event.record->get, scratch)), path, events, doc }
-#define CAPS(name, get, path, events, doc)                                                         \
-  {                                                                                                \
-    name, Type::kStrings,                                                                          \
-        CAIRN_GET(                                                                                 \
-            Value::Words(kCapabilityWords,                                                         \
-                         event.record->get&((uint64_t{1} << Words(kCapabilityWords).count) - 1))), \
-        path, events, doc                                                                          \
+#define CAPS(name, get, path, events, doc)                                              \
+  {                                                                                     \
+    name, Type::kStrings,                                                               \
+        CAIRN_GET(Value::Words(                                                         \
+            kCapabilityWords,                                                           \
+            event.record->get&((uint64_t{1} << WordsOf(kCapabilityWords).count) - 1))), \
+        path, events, doc                                                               \
   }
 
 Value SourceName(PathSource source) {

@@ -29,7 +29,7 @@ Value ListAt(const Value& list, uint32_t index) {
     case ListForm::kWords: {
       uint64_t rest = list.mask;
       for (uint32_t i = 0; i < index; ++i) rest &= rest - 1;
-      return Value::String(Words(list.words).names[__builtin_ctzll(rest)]);
+      return Value::String(WordsOf(list.words).names[__builtin_ctzll(rest)]);
     }
   }
   return Value();

@@ -1,0 +1,153 @@
+#include "policy/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace cairn::policy {
+namespace {
+
+constexpr size_t kMaxFiles = 1000;
+constexpr size_t kMaxBytes = 4 << 20;
+
+// Root or we own it, and nobody else may write it. A sticky directory (/tmp) may be written by
+// others as long as what we open in it is ours.
+absl::Status CheckOwner(const struct stat& st, const std::string& path) {
+  if (st.st_uid != 0 && st.st_uid != ::geteuid()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(path, ": owned by user ", st.st_uid, ", not by root"));
+  }
+  const bool sticky = S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0;
+  if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(path, ": others may write it (chmod go-w ", path, ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFd(int fd, const std::string& path, bool check, mode_t kind) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  if ((st.st_mode & S_IFMT) != kind) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": not a ", kind == S_IFDIR ? "directory" : "regular file"));
+  }
+  return check ? CheckOwner(st, path) : absl::OkStatus();
+}
+
+std::string AbsolutePath(const std::string& path) {
+  if (!path.empty() && path[0] == '/') return path;
+  char cwd[PATH_MAX];
+  return ::getcwd(cwd, sizeof cwd) == nullptr ? path : absl::StrCat(cwd, "/", path);
+}
+
+// openat() down the path, one component at a time.
+absl::StatusOr<Fd> OpenDirectory(const std::string& path, bool check) {
+  Fd fd(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "open /");
+  std::string so_far;
+  for (const absl::string_view part : absl::StrSplit(AbsolutePath(path), '/', absl::SkipEmpty())) {
+    if (part == ".") continue;
+    absl::StrAppend(&so_far, "/", part);
+    Fd next(::openat(fd.get(), std::string(part).c_str(),
+                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!next.valid() && (errno == ELOOP || (errno == ENOTDIR && check))) {
+      return absl::PermissionDeniedError(
+          absl::StrCat(so_far, ": a symbolic link, or no directory"));
+    }
+    if (!next.valid()) return ErrnoStatus(errno, absl::StrCat("open ", so_far));
+    RETURN_IF_ERROR(CheckFd(next.get(), so_far, check, S_IFDIR));
+    fd = std::move(next);
+  }
+  return fd;
+}
+
+absl::StatusOr<std::vector<std::string>> YamlNames(int dir, const std::string& path) {
+  const int copy = ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(copy < 0 ? nullptr : ::fdopendir(copy),
+                                                   ::closedir);
+  if (stream == nullptr) return ErrnoStatus(errno, absl::StrCat("read ", path));
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const absl::string_view name = entry->d_name;
+    if (name[0] == '.' || !absl::EndsWith(name, ".yaml")) continue;
+    names.emplace_back(name);
+    if (names.size() > kMaxFiles) {
+      return absl::ResourceExhaustedError(absl::StrCat(path, ": more than ", kMaxFiles, " files"));
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<std::string> ReadAt(int dir, const std::string& name, const std::string& path,
+                                   bool check) {
+  const Fd fd(::openat(dir, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.valid() && errno == ELOOP) {
+    return absl::PermissionDeniedError(absl::StrCat(path, ": a symbolic link"));
+  }
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("open ", path));
+  RETURN_IF_ERROR(CheckFd(fd.get(), path, check, S_IFREG));
+  std::string text;
+  char buffer[64 << 10];
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, absl::StrCat("read ", path));
+    if (n == 0) return text;
+    text.append(buffer, static_cast<size_t>(n));
+    if (text.size() > kMaxBytes) {
+      return absl::ResourceExhaustedError(absl::StrCat(path, ": longer than ", kMaxBytes,
+                                                       " bytes, the most a policy file may have"));
+    }
+  }
+}
+
+void AddProblem(const absl::Status& status, const std::string& file,
+                std::vector<Problem>* problems) {
+  std::string cause(status.message());
+  if (absl::StartsWith(cause, file + ": ")) cause = cause.substr(file.size() + 2);
+  problems->push_back({file, {0, 0}, std::move(cause)});
+}
+
+}  // namespace
+
+PolicyFiles ReadPolicyFiles(const LoadOptions& options, std::vector<Problem>* problems) {
+  PolicyFiles files;
+  const absl::StatusOr<Fd> dir = OpenDirectory(options.dir, options.check_permissions);
+  if (!dir.ok()) {
+    files.absent = absl::IsNotFound(dir.status());
+    if (!files.absent) AddProblem(dir.status(), options.dir, problems);
+    return files;
+  }
+  const auto names = YamlNames(dir->get(), options.dir);
+  if (!names.ok()) {
+    AddProblem(names.status(), options.dir, problems);
+    return files;
+  }
+  files.absent = names->empty();
+  for (const std::string& name : *names) {
+    const std::string path = absl::StrCat(options.dir, "/", name);
+    absl::StatusOr<std::string> text = ReadAt(dir->get(), name, path, options.check_permissions);
+    if (!text.ok()) {
+      AddProblem(text.status(), path, problems);
+      continue;
+    }
+    files.sources.push_back(ReadSource(path, *std::move(text), problems));
+  }
+  return files;
+}
+
+}  // namespace cairn::policy

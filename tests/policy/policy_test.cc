@@ -1,0 +1,501 @@
+#include "policy/policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "policy/compile.h"
+#include "policy/inline_tests.h"
+#include "policy/load.h"
+
+namespace cairn::policy {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr char kHead[] = "schema: cairn.policy/v1\n";
+
+// A directory of policy files that goes with the test.
+class PolicyDir {
+ public:
+  PolicyDir() {
+    char path[] = "/tmp/cairn-policy-XXXXXX";
+    dir_ = ::mkdtemp(path);
+  }
+  ~PolicyDir() { std::system(("rm -rf " + dir_).c_str()); }
+  const std::string& path() const { return dir_; }
+  void Write(const std::string& name, const std::string& text) const {
+    std::ofstream(dir_ + "/" + name, std::ios::binary) << text;
+    ::chmod((dir_ + "/" + name).c_str(), 0644);
+  }
+
+ private:
+  std::string dir_;
+};
+
+std::shared_ptr<CompiledPolicy> Compile(const std::vector<std::string>& texts,
+                                        std::vector<Problem>* problems,
+                                        const std::string& environment = "") {
+  std::vector<Source> sources;
+  for (const std::string& text : texts) {
+    sources.push_back(ReadSource(absl::StrCat(sources.size(), ".yaml"), kHead + text, problems));
+  }
+  CompileOptions options;
+  options.environment = environment;
+  options.own_paths = {"/etc/cairn/"};
+  return problems->empty() ? CompilePolicy(std::move(sources), options, problems) : nullptr;
+}
+
+std::shared_ptr<CompiledPolicy> Good(const std::string& text, const std::string& env = "") {
+  std::vector<Problem> problems;
+  auto policy = Compile({text}, &problems, env);
+  for (const Problem& problem : problems) ADD_FAILURE() << problem.ToString();
+  return policy;
+}
+
+std::string FirstError(const std::string& text) {
+  std::vector<Problem> problems;
+  Compile({text}, &problems);
+  return problems.empty() ? "none" : problems[0].ToString();
+}
+
+Record Open(const std::string& path) {
+  Record record;
+  record.set_type(FILE_OPEN);
+  record.mutable_file()->set_path(path);
+  record.mutable_file()->set_access(1);
+  return record;
+}
+
+std::string Judged(const Policy& policy, const Record& record, const Process& process = {},
+                   uint64_t wall_ns = 0, uint64_t time_ns = 0) {
+  Decision decision;
+  policy.Decide({time_ns, &record, &process, wall_ns}, &decision);
+  std::string text = decision.verdict == Verdict::kRecord  ? "record"
+                     : decision.verdict == Verdict::kCount ? "count"
+                                                           : "drop";
+  for (const std::string* rule : decision.rules) absl::StrAppend(&text, " ", *rule);
+  for (const std::string* id : decision.excepted) absl::StrAppend(&text, " !", *id);
+  if (decision.silenced != nullptr) absl::StrAppend(&text, " ~", *decision.silenced);
+  if (decision.limited != nullptr) absl::StrAppend(&text, " <", *decision.limited);
+  return text;
+}
+
+TEST(Policy, TheFloorStandsAlone) {
+  const auto policy = Good("");
+  Record record;
+  record.set_type(PROCESS_EXEC);
+  EXPECT_EQ(Judged(*policy, record), "record floor:exec");
+  EXPECT_EQ(Judged(*policy, Open("/etc/passwd")), "drop");
+  EXPECT_EQ(Judged(*policy, Open("/etc/cairn/agent.yaml")), "record floor:own-files");
+  record.set_type(AGENT_HEARTBEAT);
+  EXPECT_EQ(Judged(*policy, record), "record floor:agent");
+  EXPECT_TRUE(policy->wanted().Has(FILE_OPEN));
+  EXPECT_FALSE(policy->wanted().Has(FILE_READ));
+}
+
+// DESIGN's example is shared beside the source tree.
+std::string ExamplePath() {
+  if (const char* shared = std::getenv("CAIRN_SHARED")) {
+    return absl::StrCat(shared, "/policy-example.yaml");
+  }
+  return CAIRN_SOURCE_DIR "/../shared/policy-example.yaml";
+}
+
+TEST(Policy, TheExampleLoadsAndItsTestsPass) {
+  std::ifstream in(ExamplePath());
+  if (!in) GTEST_SKIP() << "SKIPPED: no " << ExamplePath();
+  std::stringstream text;
+  text << in.rdbuf();
+  for (const char* environment : {"", "staging", "production"}) {
+    std::vector<Problem> problems;
+    std::vector<Source> sources = {ReadSource("example.yaml", text.str(), &problems)};
+    CompileOptions options;
+    options.environment = environment;
+    const auto policy = CompilePolicy(std::move(sources), options, &problems);
+    for (const Problem& problem : problems) ADD_FAILURE() << problem.ToString();
+    ASSERT_NE(policy, nullptr);
+    const auto results = RunTests(*policy);
+    EXPECT_EQ(results.size(), 2u);
+    for (const TestResult& result : results) EXPECT_EQ(result.failure, "") << result.name;
+  }
+}
+
+constexpr char kRule[] = R"(
+rules:
+  - id: shadow
+    on: [file.open]
+    when: file.path == "/etc/shadow"
+    severity: high
+)";
+
+TEST(Policy, ExceptionsCountByDefaultAndEnd) {
+  const auto policy = Good(std::string(kRule) + R"(
+exceptions:
+  - {id: e1, rule: shadow, when: process.exe == "/bin/x", reason: r, owner: o, expires: 2027-03-31}
+  - {id: e2, rule: shadow, when: process.exe == "/bin/y", reason: r, owner: o, expires: 2027-03-31, effect: drop}
+)");
+  Process process;
+  process.set_exe("/bin/x");
+  EXPECT_EQ(Judged(*policy, Open("/etc/shadow")), "record shadow");
+  EXPECT_EQ(Judged(*policy, Open("/etc/shadow"), process), "count !e1");
+  constexpr uint64_t kDay = 86400ull * 1000000000;
+  constexpr uint64_t kLastDay = 1806451200ull * 1000000000;  // 2027-03-31T00:00:00Z
+  EXPECT_EQ(Judged(*policy, Open("/etc/shadow"), process, kLastDay + kDay - 1), "count !e1");
+  EXPECT_EQ(Judged(*policy, Open("/etc/shadow"), process, kLastDay + kDay), "record shadow");
+  process.set_exe("/bin/y");
+  EXPECT_EQ(Judged(*policy, Open("/etc/shadow"), process), "drop !e2");
+}
+
+TEST(Policy, NoiseSilencesCategoriesAndNeverARule) {
+  const auto policy = Good(std::string(kRule) + R"(
+categories: {file: verbose}
+noise:
+  - {id: quiet, on: [file.open], when: 'file.path.startsWith("/etc/")'}
+)");
+  EXPECT_EQ(Judged(*policy, Open("/tmp/x")), "record category:file");
+  EXPECT_EQ(Judged(*policy, Open("/etc/x")), "drop ~quiet");
+  EXPECT_EQ(Judged(*policy, Open("/etc/shadow")), "record shadow ~quiet");
+}
+
+TEST(Policy, AnErrorInARuleKeepsInAnExceptionOrNoiseDoesNotApply) {
+  const auto policy = Good(R"(
+categories: {file: verbose}
+rules:
+  - {id: r, on: [file.open], when: 1 / file.fd == 1}
+exceptions:
+  - {id: e, rule: r, when: 1 / file.fd == 1, reason: r, owner: o, expires: 2099-01-01}
+noise:
+  - {id: n, on: [file.open], when: 1 / file.fd == 1}
+)");
+  EXPECT_EQ(Judged(*policy, Open("/x")), "record category:file r");
+  EXPECT_EQ(policy->condition_errors(), 3u);
+}
+
+TEST(Policy, LimitsCountExactlyAndSaySo) {
+  const auto policy = Good(R"(
+rules:
+  - id: r
+    on: [file.open]
+    limit: {per: [file.path], events: 5, every: 1s}
+)");
+  const uint64_t start = 1000000000;
+  int recorded = 0, counted = 0;
+  for (int i = 0; i < 100; ++i) {
+    for (const char* path : {"/a", "/b"}) {
+      const std::string got = Judged(*policy, Open(path), {}, 0, start + static_cast<uint64_t>(i));
+      recorded += got == "record r";
+      counted += got == "count <r";
+    }
+  }
+  EXPECT_EQ(recorded, 10);
+  EXPECT_EQ(counted, 190);
+  uint64_t suppressed = 0;
+  int starts = 0;
+  policy->TakeNotices(start + 5000000000, [&](const Record& record) {
+    starts += record.type() == AGENT_LIMIT_START;
+    suppressed += record.limit().suppressed();
+    EXPECT_EQ(record.limit().rule(), "r");
+  });
+  EXPECT_EQ(starts, 2);
+  EXPECT_EQ(suppressed, 190u);
+  EXPECT_EQ(Judged(*policy, Open("/a"), {}, 0, start + 6000000000), "record r");
+}
+
+TEST(Policy, RedactsSplitArgumentsAndAuditText) {
+  const auto policy = Good(R"(
+redact:
+  - id: passwords
+    fields: [process.argv]
+    pattern: '(?i)(?:--?pass(?:word)?|--token)[= ](\S+)'
+  - {id: env, fields: [process.env], pattern: 'SECRET=(\S+)', replace: remove}
+)");
+  Record record;
+  record.set_type(PROCESS_EXEC);
+  record.mutable_audit()->set_text(
+      "type=EXECVE argc=3 a0=\"x\" a1=\"--password\" a2=\"hunter2\"\n"
+      "type=PROCTITLE proctitle=78002D2D70617373776F72640068756E74657232");
+  Process process;
+  for (const char* word : {"mysql", "--password", "hunter2", "--token=abc", "-u", "root"}) {
+    process.add_argv(word);
+  }
+  process.add_env("SECRET=1 2");
+  policy->Redact(&record, &process);
+  EXPECT_EQ(absl::StrJoin(process.argv(), "|"), "mysql|--password|***|--token=***|-u|root");
+  EXPECT_EQ(process.env(0), "SECRET= 2");
+  EXPECT_THAT(record.redactions(), ElementsAre("env", "passwords"));
+  EXPECT_THAT(record.audit().text(), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(record.audit().text(), Not(HasSubstr("68756E74657232")));
+  EXPECT_THAT(record.audit().text(), HasSubstr("a1=\"--password\" a2=\"***\""));
+}
+
+TEST(Policy, KeyedHashesAreEqualForEqualSecretsOnly) {
+  const auto policy = Good(R"(
+redact:
+  - {id: h, fields: [process.argv], pattern: 'k=(\S+)', replace: hmac}
+)");
+  Record record;
+  record.set_type(PROCESS_EXEC);
+  Process process;
+  for (const char* word : {"k=a", "k=a", "k=b"}) process.add_argv(word);
+  policy->Redact(&record, &process);
+  EXPECT_THAT(process.argv(0), HasSubstr("k=hmac:"));
+  EXPECT_EQ(process.argv(0), process.argv(1));
+  EXPECT_NE(process.argv(0), process.argv(2));
+}
+
+TEST(Policy, EnvironmentsRaiseAndLowerOnlyWhatMayBe) {
+  const std::string base = std::string(kRule) + "categories: {file: standard, auth: verbose}\n";
+  const std::string overlay =
+      "environments: {staging: {categories: {file: minimal, process: verbose}, rules: {shadow: "
+      "{severity: critical, capture: {level: verbose}}}}}\n";
+  const auto staging = Good(base + overlay, "staging");
+  Decision decision;
+  const Record shadow = Open("/etc/shadow");
+  staging->Decide({0, &shadow, nullptr, 0}, &decision);
+  EXPECT_EQ(decision.severity, SEVERITY_CRITICAL);
+  EXPECT_TRUE(decision.capture.verbose);
+  Record removed;
+  removed.set_type(FILE_DELETE);
+  EXPECT_EQ(Judged(*staging, removed), "drop");
+  EXPECT_EQ(Judged(*Good(base + overlay, "production"), removed), "record category:file");
+  EXPECT_THAT(FirstError(base + "environments: {x: {categories: {auth: minimal}}}\n"),
+              HasSubstr("may not lower this category (verbose to minimal)"));
+  std::vector<Problem> problems;
+  Compile({std::string(kRule) + "environments: {x: {rules: {shadow: {severity: low}}}}\n"},
+          &problems, "x");
+  ASSERT_FALSE(problems.empty());
+  EXPECT_THAT(problems[0].ToString(), HasSubstr("may not lower a severity"));
+}
+
+TEST(Policy, EveryMistakeNamesItsPlace) {
+  EXPECT_EQ(FirstError("rules:\n  - id: a\n    on: [file.open]\n    when: >-\n      true &&\n"
+                       "      proces.exe == ''\n"),
+            "0.yaml:7:7: rules[0].when: unknown field 'proces.exe' (did you mean 'process.exe'?)");
+  EXPECT_THAT(FirstError("rules: [{id: a, on: [file.opn]}]"),
+              HasSubstr("no event 'file.opn' (did you mean 'file.open'?)"));
+  EXPECT_THAT(FirstError("rules: [{id: a}]"), HasSubstr("rules[0].on: missing"));
+  EXPECT_THAT(FirstError("rules: [{id: 'floor:x', on: [file.open]}]"), HasSubstr("the floor's"));
+  EXPECT_THAT(FirstError("rules: [{id: a, on: [file.open]}, {id: a, on: [file.open]}]"),
+              HasSubstr("already defined at 0.yaml:2:14"));
+  EXPECT_THAT(FirstError("rules: [{id: a, on: [file.open], when: net.dst_ip == ''}]"),
+              HasSubstr("file.open has no field 'net.dst_ip'"));
+  EXPECT_THAT(FirstError("exceptions: [{id: e, rule: floor:exec, reason: r, owner: o, expires: "
+                         "2030-01-01}]"),
+              HasSubstr("the floor has no exceptions"));
+  for (const char* date : {"2027-02-30", "tomorrow", "27-01-01", "2027-01-01T00:00", "''"}) {
+    EXPECT_THAT(FirstError(absl::StrCat(kRule, "exceptions: [{id: e, rule: shadow, reason: r, ",
+                                        "owner: o, expires: ", date, "}]")),
+                HasSubstr("exceptions[0].expires"));
+  }
+  EXPECT_THAT(FirstError("redact: [{id: x, fields: [process.pid], pattern: a}]"),
+              HasSubstr("not a field that can be redacted"));
+  EXPECT_THAT(FirstError("redact: [{id: x, fields: [process.argv], pattern: '('}]"),
+              HasSubstr("not a regular expression"));
+}
+
+// DESIGN §7: order never matters.
+TEST(Policy, AnyOrderOfFilesAndEntriesDecidesAlike) {
+  std::mt19937 random(7);
+  std::vector<std::string> rules, exceptions, noise;
+  for (int i = 0; i < 12; ++i) {
+    const char* const conditions[] = {"file.path == '/a/%'",
+                                      "file.path in ['/a/1', '/a/%']",
+                                      "file.path.startsWith('/a/%')",
+                                      "process.uid == %",
+                                      "file.path.endsWith('%') || 1 / file.fd == %",
+                                      "true"};
+    std::string when = conditions[i % 6];
+    while (when.find('%') != std::string::npos)
+      when.replace(when.find('%'), 1, absl::StrCat(i % 5));
+    rules.push_back(absl::StrCat("  - {id: r", i, ", on: [file.open], severity: ",
+                                 i % 2 ? "low" : "high", ", when: \"", when, "\"}\n"));
+    exceptions.push_back(absl::StrCat(
+        "  - {id: e", i, ", rule: r", (i * 5) % 12, ", reason: r, owner: o, expires: 2099-01-01, ",
+        "effect: ", i % 3 ? "count" : "drop", ", when: \"process.uid == ", i % 4, "\"}\n"));
+    noise.push_back(
+        absl::StrCat("  - {id: n", i, ", on: [file.open], when: \"file.fd == ", i % 3, "\"}\n"));
+  }
+  std::vector<std::string> expected;
+  for (int round = 0; round < 20; ++round) {
+    for (auto* list : {&rules, &exceptions, &noise}) {
+      std::shuffle(list->begin(), list->end(), random);
+    }
+    std::vector<std::string> files(3);
+    for (size_t kind = 0; kind < 3; ++kind) {
+      const auto& list = kind == 0 ? rules : kind == 1 ? exceptions : noise;
+      std::vector<std::string> parts(3);
+      for (const std::string& entry : list) parts[random() % 3] += entry;
+      for (size_t i = 0; i < 3; ++i) {
+        if (parts[i].empty()) continue;
+        files[i] += absl::StrCat(kind == 0   ? "rules:\n"
+                                 : kind == 1 ? "exceptions:\n"
+                                             : "noise:\n",
+                                 parts[i]);
+      }
+    }
+    files[0] += "categories: {file: verbose}\n";
+    std::shuffle(files.begin(), files.end(), random);
+    std::vector<Problem> problems;
+    const auto policy = Compile(files, &problems);
+    ASSERT_NE(policy, nullptr) << problems[0].ToString();
+    std::vector<std::string> got;
+    for (int path = 0; path < 6; ++path) {
+      for (uint32_t uid = 0; uid < 5; ++uid) {
+        for (int fd = 0; fd < 4; ++fd) {
+          Record record = Open(absl::StrCat("/a/", path));
+          record.mutable_file()->set_fd(fd);
+          Process process;
+          process.set_uid(uid);
+          got.push_back(Judged(*policy, record, process));
+        }
+      }
+    }
+    if (round == 0) expected = got;
+    EXPECT_EQ(got, expected);
+  }
+}
+
+TEST(Ladder, EachRungAtStartAndAtReload) {
+  PolicyDir dir;
+  LoadResult result = LoadPolicy(dir.path() + "/none", "", nullptr);
+  EXPECT_EQ(result.rung, Rung::kFloor);
+  EXPECT_THAT(result.change.errors(), IsEmpty());
+
+  dir.Write("a.yaml", std::string(kHead) + kRule);
+  result = LoadPolicy(dir.path(), "", nullptr);
+  EXPECT_EQ(result.rung, Rung::kConfigured) << absl::StrJoin(result.change.errors(), "\n");
+  EXPECT_THAT(result.change.added(), Contains("rule shadow"));
+  const auto good = result.policy;
+
+  // A reload that fails keeps what is in force.
+  dir.Write("a.yaml", std::string(kHead) + kRule + "exceptons: []\n");
+  result = LoadPolicy(dir.path(), "", good);
+  EXPECT_EQ(result.rung, Rung::kLastKnownGood);
+  EXPECT_EQ(result.policy, good);
+  EXPECT_THAT(result.change.errors(0), HasSubstr("did you mean 'exceptions'?"));
+
+  // At start there is none: what adds is kept, what takes away is not.
+  dir.Write("b.yaml", std::string(kHead) +
+                          "exceptions: [{id: e, rule: shadow, reason: r, owner: "
+                          "o, expires: 2099-01-01, effect: drop}]\n");
+  result = LoadPolicy(dir.path(), "", nullptr);
+  EXPECT_EQ(result.rung, Rung::kAdditive);
+  EXPECT_EQ(Judged(*result.policy, Open("/etc/shadow")), "record shadow");
+
+  dir.Write("a.yaml",
+            "\x7f"
+            "ELF");
+  result = LoadPolicy(dir.path(), "", nullptr);
+  EXPECT_EQ(result.rung, Rung::kFloor);
+  Record exec;
+  exec.set_type(PROCESS_EXEC);
+  EXPECT_EQ(Judged(*result.policy, exec), "record floor:exec");
+}
+
+TEST(Ladder, AFailingInlineTestRejectsTheFile) {
+  PolicyDir dir;
+  dir.Write("a.yaml", std::string(kHead) + kRule +
+                          "tests: [{name: t, event: {type: file.open, file: {path: /x}}, expect: "
+                          "{recorded_by: [shadow]}}]\n");
+  const LoadResult result = LoadPolicy(dir.path(), "", nullptr);
+  EXPECT_NE(result.rung, Rung::kConfigured);
+  EXPECT_THAT(result.change.errors(0), HasSubstr("test 't': recorded_by: [], want [shadow]"));
+}
+
+TEST(Ladder, HostileFilesAreErrorsNotAccidents) {
+  const std::pair<const char*, std::string> kCases[] = {
+      {"empty", ""},
+      {"huge", std::string((4 << 20) + 1, '#')},
+      {"binary", std::string("\0\1\2", 3)},
+      {"bomb", std::string(kHead) + "lists: {a: &a [x, x], b: [*a, *a]}\n"},
+      {"deep", std::string(kHead) + "rules: [{id: a, on: [file.open], when: '" +
+                   std::string(10000, '(') + "'}]\n"},
+  };
+  for (const auto& [name, text] : kCases) {
+    PolicyDir dir;
+    dir.Write("a.yaml", text);
+    const LoadResult result = LoadPolicy(dir.path(), "", nullptr);
+    EXPECT_EQ(result.rung, Rung::kFloor) << name;
+    EXPECT_THAT(result.change.errors(), Not(IsEmpty())) << name;
+    EXPECT_THAT(result.change.errors(0), HasSubstr("/a.yaml:")) << name;
+  }
+}
+
+TEST(Permissions, WhatOthersMayWriteIsRefused) {
+  PolicyDir dir;
+  dir.Write("a.yaml", std::string(kHead) + kRule);
+  const std::string file = dir.path() + "/a.yaml";
+  const auto error = [&] {
+    const LoadResult result = LoadPolicy(dir.path(), "", nullptr);
+    return result.change.errors_size() == 0 ? std::string("none") : result.change.errors(0);
+  };
+  EXPECT_EQ(error(), "none");
+  ::chmod(file.c_str(), 0666);
+  EXPECT_THAT(error(), HasSubstr("others may write it"));
+  ::chmod(file.c_str(), 0644);
+  ::chmod(dir.path().c_str(), 0777);
+  EXPECT_THAT(error(), HasSubstr("others may write it"));
+  ::chmod(dir.path().c_str(), 0700);
+  ASSERT_EQ(::symlink(file.c_str(), (dir.path() + "/b.yaml").c_str()), 0);
+  EXPECT_THAT(error(), HasSubstr("symbolic link"));
+  ::unlink((dir.path() + "/b.yaml").c_str());
+  const std::string link = dir.path() + "-link";
+  ASSERT_EQ(::symlink(dir.path().c_str(), link.c_str()), 0);
+  EXPECT_THAT(LoadPolicy(link, "", nullptr).change.errors(0), HasSubstr("symbolic link"));
+  ::unlink(link.c_str());
+  ASSERT_EQ(::mkfifo((dir.path() + "/f.yaml").c_str(), 0600), 0);
+  EXPECT_THAT(error(), HasSubstr("not a regular file"));
+  ::unlink((dir.path() + "/f.yaml").c_str());
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(file.c_str(), 1000, 1000), 0);
+    EXPECT_THAT(error(), HasSubstr("owned by user 1000"));
+  }
+}
+
+TEST(Reserved, WhatAgentYamlReservesAPolicyMayNotSet) {
+  PolicyDir dir;
+  dir.Write("a.yaml", std::string(kHead) + "limits: {host: {events_per_second: 1}}\n");
+  LoadOptions options;
+  options.dir = dir.path();
+  options.reserved = {"limits.host"};
+  EXPECT_THAT(LoadPolicy(options, nullptr).change.errors(0), HasSubstr("agent.yaml reserves this"));
+}
+
+TEST(Diff, SaysWhatWasWeakened) {
+  PolicyDir dir;
+  dir.Write("a.yaml", std::string(kHead) + kRule + "categories: {file: standard}\n");
+  const LoadResult first = LoadPolicy(dir.path(), "", nullptr);
+  dir.Write("a.yaml", std::string(kHead) + R"(
+categories: {file: minimal, net: standard}
+rules:
+  - {id: shadow, on: [file.open], when: file.path == "/etc/shadow", severity: low}
+  - {id: new, on: [net.connect]}
+exceptions: [{id: e, rule: shadow, reason: r, owner: o, expires: 2099-01-01}]
+noise: [{id: n, on: [file.open], when: 'true'}]
+)");
+  const LoadResult second = LoadPolicy(dir.path(), "", first.policy);
+  EXPECT_THAT(second.change.added(), ElementsAre("rule new"));
+  EXPECT_THAT(second.change.weakened(),
+              ElementsAre("category file: standard to minimal", "exception e: added to rule shadow",
+                          "noise n: added", "rule shadow: lower severity"));
+  EXPECT_THAT(second.change.strengthened(), ElementsAre("category net: unset to standard"));
+  EXPECT_NE(first.policy->digest(), second.policy->digest());
+  EXPECT_EQ(second.change.old_digest(), first.policy->digest());
+}
+
+}  // namespace
+}  // namespace cairn::policy
