@@ -126,8 +126,8 @@ uint32_t BlockBuilder::RuleRef(const std::string* rule) {
 // records { time_delta_ns process_ref rule_refs… the rest }
 void BlockBuilder::AppendRecord(const Entry& entry) {
   // Neighbours are alike: the last record's length is the best guess.
-  const LengthMark mark = BeginLength(Block::kRecordsFieldNumber, last_record_bytes_,
-                                      records_.get() + records_size_);
+  const LengthMark mark =
+      BeginLength(Block::kRecordsFieldNumber, last_record_bytes_, records_.get() + records_size_);
   uint8_t* to = mark.content;
   const int64_t delta = static_cast<int64_t>(entry.time_ns - first_time_ns_);
   to = PutVarint(Record::kTimeDeltaNsFieldNumber, ZigZag(delta), to);

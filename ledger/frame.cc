@@ -197,6 +197,14 @@ std::string SealedText(const Seal& seal, absl::string_view origin, uint64_t epoc
   return text + SealFields(seal);
 }
 
+std::string SealedKeyInfo(absl::string_view origin, uint64_t epoch, uint64_t block,
+                          absl::string_view epoch_key) {
+  std::string info = absl::StrCat(origin, absl::string_view("\0", 1));
+  PutU64(&info, epoch);
+  PutU64(&info, block);
+  return info + std::string(epoch_key);
+}
+
 std::string MakeRedacted(const RedactedBlock& block) {
   std::string body;
   PutHash(&body, block.leaf);

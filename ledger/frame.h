@@ -62,6 +62,10 @@ absl::StatusOr<Seal> ParseSeal(absl::string_view body);
 // fields.
 std::string SealedText(const Seal& seal, absl::string_view origin, uint64_t epoch);
 
+// The info of the HPKE that seals K_s: origin ‖ 0 ‖ u64(epoch) ‖ u64(block) ‖ epoch key (§4).
+std::string SealedKeyInfo(absl::string_view origin, uint64_t epoch, uint64_t block,
+                          absl::string_view epoch_key);
+
 // What an exported copy holds in a block's place.
 struct RedactedBlock {
   Hash leaf{};

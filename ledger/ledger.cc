@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "ledger/format.h"
 #include "ledger/frame.h"
+#include "ledger/hpke.h"
 #include "ledger/note.h"
 #include "ledger/recover.h"
 
@@ -149,6 +151,7 @@ absl::Status Ledger::WriteCarried(const std::string& header) {
   return absl::OkStatus();
 }
 
+// The K of the opening's own block is the epoch's first, so it is sealed before that block closes.
 void Ledger::AppendEpochOpen() {
   Record record;
   record.set_type(AGENT_EPOCH_OPEN);
@@ -163,6 +166,20 @@ void Ledger::AppendEpochOpen() {
   open->set_policy_digest(policy_digest_);
   open->set_binary_digest(options_.binary_digest);
   open->set_key_commitment(std::string(View(tag_key_.Commitment())));
+  const std::string info =
+      SealedKeyInfo(options_.origin, state_.next_epoch, state_.size, epoch_key_->public_key());
+  for (const std::string& recipient : options_.recipients) {
+    const absl::StatusOr<HpkeSealed> sealed =
+        HpkeSeal(recipient, Secret32::Random(), {info, ""}, tag_key_.secret().view());
+    if (!sealed.ok()) {
+      LogError("recipient ", absl::BytesToHexString(recipient), ": ", sealed.status().message());
+      continue;
+    }
+    SealedKey* key = open->add_sealed_keys();
+    key->set_recipient(recipient);
+    key->set_encapsulated(sealed->encapsulated);
+    key->set_ciphertext(sealed->ciphertext);
+  }
   if (state_.next_epoch == 0) {
     open->set_from_origin(options_.from.origin);
     open->set_from_size(options_.from.size);
@@ -443,6 +460,7 @@ void Ledger::Fault(const absl::Status& status) {
 
 void Ledger::RetryAfterFault(uint64_t now_ns) {
   if (now_ns < retry_ns_) return;
+  CloseBlock();  // what it holds is carried
   committer_->Wait();
   CollectResult();
   const std::string cause(fault_.message());

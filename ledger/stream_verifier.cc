@@ -9,6 +9,7 @@
 #include "ledger/block.h"
 #include "ledger/format.h"
 #include "ledger/frame.h"
+#include "ledger/hpke.h"
 
 namespace cairn::ledger {
 
@@ -107,6 +108,8 @@ class StreamVerifier::Impl {
   uint64_t checkpointed_ = 0;
   uint64_t durable_offset_ = 0;
   uint64_t last_wall_ns_ = 0;
+  uint64_t tags_checked_ = 0;
+  uint64_t redacted_ = 0;
   std::string close_reason_;
   std::string announced_key_;
   std::string epoch_key_;
@@ -137,6 +140,8 @@ class StreamVerifier::Impl {
   absl::Status TakeBlock(absl::string_view body);
   absl::Status TakeUrgentBlock(absl::string_view stored);
   absl::Status TakeOpen(const EpochOpen& open);
+  absl::Status OpenTagKey(const EpochOpen& open);
+  absl::Status CheckTag(absl::string_view tag);
   absl::Status TakeRedacted(absl::string_view body);
   absl::Status TakeCommit(absl::string_view body);
   absl::Status TakeCheckpoint(absl::string_view body);
@@ -146,7 +151,8 @@ class StreamVerifier::Impl {
 
   bool known_start_;  // state_ is where the next segment must begin
   Hash header_hash_{};
-  uint64_t epoch_first_ = 0;  // index of the epoch_open block
+  std::optional<TagKey> tag_key_;  // of the next block
+  uint64_t epoch_first_ = 0;       // index of the epoch_open block
   uint64_t epoch_records_ = 0;
   uint64_t checkpointed_sequence_ = 0;
   bool had_segment_ = false;
@@ -201,6 +207,7 @@ absl::Status StreamVerifier::Impl::BeginSegment(absl::string_view file) {
   had_segment_ = had_segment_ || header_seen_;
   previous_ = End();
   announced_key_.clear();
+  tag_key_.reset();
   file_ = std::string(file);
   buffer_.clear();
   commits_.clear();
@@ -331,6 +338,7 @@ absl::Status StreamVerifier::Impl::TakeBlock(absl::string_view body) {
   }
   last_wall_ns_ = head.last_time_ns() + static_cast<uint64_t>(head.wall_offset_ns());
   Extend(LeafHash(stored), head.record_count());
+  RETURN_IF_ERROR(CheckTag(tag));
   if (options_.on_block) options_.on_block(index, tag, stored);
   return absl::OkStatus();
 }
@@ -372,7 +380,45 @@ absl::Status StreamVerifier::Impl::TakeOpen(const EpochOpen& open) {
   }
   epoch_key_ = open.public_key();
   opened_ = true;
+  RETURN_IF_ERROR(OpenTagKey(open));
   if (options_.on_epoch) options_.on_epoch(header_, open, state_.size);
+  return absl::OkStatus();
+}
+
+// K_s of this epoch, sealed to our recipient; it must be what the opening commits to.
+absl::Status StreamVerifier::Impl::OpenTagKey(const EpochOpen& open) {
+  if (options_.recipient_key == nullptr) return absl::OkStatus();
+  const std::string recipient = X25519PublicKey(*options_.recipient_key);
+  const std::string info =
+      SealedKeyInfo(state_.origin, open.epoch(), state_.size, open.public_key());
+  for (const SealedKey& sealed : open.sealed_keys()) {
+    if (sealed.recipient() != recipient) continue;
+    absl::StatusOr<std::string> key =
+        HpkeOpen(*options_.recipient_key, {sealed.encapsulated(), sealed.ciphertext()}, {info, ""});
+    if (!key.ok() || key->size() != Secret32::kSize) {
+      return FailHere("sealed-key", "the epoch's tag key does not open for this recipient");
+    }
+    tag_key_.emplace(Secret32(reinterpret_cast<const uint8_t*>(key->data())));
+    Wipe(key->data(), key->size());
+    if (open.key_commitment() != View(tag_key_->Commitment())) {
+      return FailHere("sealed-key", "the epoch's sealed tag key is not the one it committed to");
+    }
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();  // not a recipient of this epoch
+}
+
+// Of the block that was just added.
+absl::Status StreamVerifier::Impl::CheckTag(absl::string_view tag) {
+  if (!tag_key_.has_value()) return absl::OkStatus();
+  const Tag want = tag_key_->TagAndEvolve(state_.chain);
+  if (tag != absl::string_view(reinterpret_cast<const char*>(want.data()), want.size())) {
+    --state_.size;
+    const absl::Status failed = FailHere("tag", "the block's tag is not by the key of its time");
+    ++state_.size;
+    return failed;
+  }
+  ++tags_checked_;
   return absl::OkStatus();
 }
 
@@ -386,6 +432,8 @@ absl::Status StreamVerifier::Impl::TakeRedacted(absl::string_view body) {
     return FailHere("sequence", "a redacted block is out of order");
   }
   Extend(redacted->leaf, redacted->count);
+  ++redacted_;
+  RETURN_IF_ERROR(CheckTag(body.substr(kHashBytes, kTagBytes)));
   return absl::OkStatus();
 }
 
@@ -492,6 +540,8 @@ bool StreamVerifier::opened() const { return impl_->opened_; }
 bool StreamVerifier::sealed() const { return impl_->sealed_; }
 uint64_t StreamVerifier::checkpointed() const { return impl_->checkpointed_; }
 uint64_t StreamVerifier::durable_offset() const { return impl_->durable_offset_; }
+uint64_t StreamVerifier::redacted() const { return impl_->redacted_; }
+uint64_t StreamVerifier::tags_checked() const { return impl_->tags_checked_; }
 uint64_t StreamVerifier::last_wall_ns() const { return impl_->last_wall_ns_; }
 const std::string& StreamVerifier::epoch_key() const { return impl_->epoch_key_; }
 SegmentEnd StreamVerifier::end() const { return impl_->End(); }

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "base/secret.h"
 #include "ledger/hash.h"
 #include "ledger/merkle.h"
 #include "ledger/note.h"
@@ -66,6 +67,9 @@ struct StreamOptions {
   // the log key are not, and nothing is vouched for.
   std::optional<VerifierKey> log_key;
   bool allow_redacted = false;  // exported copies
+  // X25519 private key of a recipient: opens each epoch's first tag key, and with it every tag is
+  // checked, but for those of carried blocks. Null: none. Outlives the verifier.
+  const Secret32* recipient_key = nullptr;
   // For each checkpoint that verified, after the blocks it covers.
   std::function<void(const Checkpoint&, absl::string_view note)> on_checkpoint;
   // For each block that parsed: its index, T_i and stored bytes. Nothing vouches for it yet.
@@ -100,6 +104,8 @@ class StreamVerifier {
   uint64_t checkpointed() const;            // blocks the log key vouched for so far
   uint64_t durable_offset() const;          // highest stated by a COMMIT of this segment
   uint64_t last_wall_ns() const;            // of the last block
+  uint64_t redacted() const;                // blocks, of all segments
+  uint64_t tags_checked() const;            // blocks whose tag verified, of all segments
   const std::string& close_reason() const;  // of this segment's epoch_close; empty: none
   const std::string& epoch_key() const;     // of this segment's epoch_open; 32 bytes
   SegmentEnd end() const;                   // of this segment so far

@@ -42,6 +42,9 @@ struct SegmentResult {
   SegmentEnd end;
   uint64_t checkpointed = 0;  // 0: none in this segment
   uint64_t durable_offset = 0;
+  uint64_t tags_checked = 0;
+  uint64_t redacted = 0;
+  std::optional<uint64_t> opened_at;  // index of the epoch_open block
   std::string epoch_key;
   std::string close_reason;
   bool torn = false;  // ends within a frame
@@ -205,6 +208,11 @@ void LogVerifier::VerifySegments() {
 void LogVerifier::VerifySegment(SegmentResult* result) {
   StreamOptions options;
   options.log_key = key_;
+  options.recipient_key = options_.recipient_key;
+  options.allow_redacted = options_.allow_redacted;
+  options.on_epoch = [&](const SegmentHeader&, const EpochOpen&, uint64_t block) {
+    result->opened_at = block;
+  };
   options.on_checkpoint = [&](const Checkpoint& checkpoint, absl::string_view) {
     result->checkpointed = checkpoint.size;
     SeeCheckpoint(checkpoint);
@@ -234,6 +242,8 @@ void LogVerifier::VerifySegment(SegmentResult* result) {
   result->header_seen = verifier.header_seen();
   result->end = verifier.end();
   result->durable_offset = verifier.durable_offset();
+  result->tags_checked = verifier.tags_checked();
+  result->redacted = verifier.redacted();
   result->epoch_key = verifier.epoch_key();
   result->close_reason = verifier.close_reason();
 }
@@ -353,6 +363,11 @@ void LogVerifier::Conclude() {
   report_.bytes = total_bytes_;
   for (const SegmentResult& segment : segments_) {
     report_.through = std::max(report_.through, segment.checkpointed);
+    report_.tags_checked += segment.tags_checked;
+    report_.redacted += segment.redacted;
+    if (!report_.anchored_from && segment.opened_at && *segment.opened_at < report_.receipted) {
+      report_.anchored_from = segment.opened_at;
+    }
     if (segment.header.previous_end() == "torn" || segment.header.previous_end() == "storage") {
       report_.notes.push_back(absl::StrCat(segment.info.path, ": the epoch before ended ",
                                            segment.header.previous_end(), " at byte ",

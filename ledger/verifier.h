@@ -28,8 +28,10 @@ struct Report {
   uint64_t first_epoch = 0;
   std::optional<uint64_t> incomplete_from;
   std::optional<uint64_t> anchored_from;
-  uint64_t receipts = 0;   // cosignatures that verified
-  uint64_t receipted = 0;  // blocks the newest of them covers
+  uint64_t tags_checked = 0;  // blocks, with the recipient's key
+  uint64_t redacted = 0;      // blocks
+  uint64_t receipts = 0;      // cosignatures that verified
+  uint64_t receipted = 0;     // blocks the newest of them covers
   std::vector<Finding> findings;
   std::vector<std::string> notes;  // what a reader should know: recoveries, unsealed tail, …
 };
@@ -38,9 +40,11 @@ struct VerifyOptions {
   std::optional<VerifierKey> key;  // pinned
   bool self_key = false;           // trust log.vkey beside the log
   std::optional<VerifierKey> collector_key;
-  std::string receipts_dir;  // default: DIR/receipts
-  std::string through_note;  // a checkpoint note the log must contain
-  int threads = 0;           // 0: one a core
+  std::string receipts_dir;                 // default: DIR/receipts
+  const Secret32* recipient_key = nullptr;  // see StreamOptions; outlives the call
+  bool allow_redacted = false;              // an exported copy is as good
+  std::string through_note;                 // a checkpoint note the log must contain
+  int threads = 0;                          // 0: one a core
   std::function<void(uint64_t done, uint64_t total)> progress;  // bytes; any thread
 };
 
