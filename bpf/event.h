@@ -69,7 +69,21 @@ enum event_call {
 	CALL_FTRUNCATE,
 	CALL_CONNECT,
 	CALL_BIND,
+	CALL_SETXATTR, /* (path, name, ...) */
+	CALL_FSETXATTR,
+	CALL_UTIMES,   /* (path, ...) */
+	CALL_UTIMENSAT, /* (fd, path, ...) */
+	CALL_DUP,      /* (old) -> new */
+	CALL_FCNTL,
+	CALL_PIPE,     /* (fds) */
+	CALL_MMAP,
+	CALL_MPROTECT,
+	CALL_SOCKET,
+	CALL_LISTEN,
+	CALL_ACCEPT,
 	CALL_BPF,
+	CALL_KILL, /* (process, signal) */
+	CALL_TGKILL, /* (process, thread, signal) */
 	CALL_OWN_END,
 	/* ... of the rest they are. */
 	CALL_EXECVE,
@@ -80,6 +94,18 @@ enum event_call {
 	CALL_INIT_MODULE,
 	CALL_FINIT_MODULE,
 	CALL_DELETE_MODULE,
+	CALL_MOUNT,  /* (source, target, type, flags) */
+	CALL_UMOUNT, /* (target, flags) */
+	CALL_MOVE_MOUNT, /* (fd, path, fd, path, flags) */
+	CALL_PTRACE,
+	CALL_KEXEC,
+	CALL_KEXEC_FILE,
+	CALL_CLOCK_SET,  /* (clock, time) */
+	CALL_SETTIMEOFDAY, /* (time) */
+	CALL_ADJTIME,    /* (adjustment) */
+	CALL_CLOCK_ADJTIME, /* (clock, adjustment) */
+	CALL_UNSHARE,
+	CALL_SETNS,
 	CALL_END,
 };
 
@@ -204,6 +230,7 @@ enum event_string_kind {
 	STRING_TTY,
 	STRING_NAME,       /* module, program */
 	STRING_SOCKET,     /* sun_path; an abstract one starts with NUL */
+	STRING_VALUE,      /* what was written */
 	STRING_KINDS,
 };
 

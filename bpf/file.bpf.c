@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Files: what a call did is read from the open file where there is one. */
+#include "call.h"
 #include "walk.h"
 
 /* An event about an open file. */
@@ -45,6 +46,17 @@ static __always_inline void open_flags(struct scratch *s, u64 *path, s32 *fd, u3
 	}
 }
 
+/* The kernel uses a closed file's memory again: a newly opened one has no uses yet. */
+static __always_inline void forget_uses(struct file *file)
+{
+	struct seen_key key = {
+		.file = (u64)file,
+		.pid = bpf_get_current_pid_tgid() >> 32,
+	};
+
+	bpf_map_delete_elem(&seen, &key);
+}
+
 SEC("tp_btf/sys_exit")
 int call_open(u64 *ctx)
 {
@@ -63,6 +75,8 @@ int call_open(u64 *ctx)
 		file = file_of(s->ret);
 	if (file ? (GET(file, f_mode) & FMODE_CREATED_BIT) != 0 : (flags & 0300) == 0300)
 		type = TYPE_FILE_CREATE; /* done, or, with O_CREAT | O_EXCL, failed */
+	if (file && (wanted(TYPE_FILE_WRITE) || wanted(TYPE_FILE_READ)))
+		forget_uses(file);
 	if (!wanted(type))
 		return 0;
 	body = begin_file(s, type, file, s->ret >= 0 ? s->ret : -1);
@@ -76,31 +90,61 @@ int call_open(u64 *ctx)
 	return 0;
 }
 
-/* A file pointer is used again after a close: forget what was seen of the old file. */
-static __always_inline bool first_use(struct file *file, u32 what)
+/* The first such use of this open file by this process? */
+static __always_inline bool first_use(struct file *file, u32 use)
 {
 	struct seen_key key = {
 		.file = (u64)file,
 		.pid = bpf_get_current_pid_tgid() >> 32,
-		.what = what,
 	};
-	u64 inode = GET(AS(struct inode, GET(file, f_inode)), i_ino);
-	u64 *known = bpf_map_lookup_elem(&seen, &key);
+	struct seen_uses now = {
+		.inode = GET(AS(struct inode, GET(file, f_inode)), i_ino),
+		.uses = use,
+	};
+	struct seen_uses *known = bpf_map_lookup_elem(&seen, &key);
 
-	if (known && *known == inode)
-		return false;
-	bpf_map_update_elem(&seen, &key, &inode, BPF_ANY);
+	if (known && known->inode == now.inode) {
+		if (known->uses & use)
+			return false;
+		known->uses |= use;
+		return true;
+	}
+	bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
 	return true;
+}
+
+#define PROC_MAGIC 0x9fa0
+
+/* A write below /proc/sys changes the kernel: all of them count, and what was written. */
+static __always_inline void write_proc(struct scratch *s, struct file *file, s32 fd)
+{
+	u32 at;
+
+	begin_file(s, TYPE_KERNEL_SYSCTL, file, fd);
+	put_file_path(s, STRING_PATH, file);
+	at = string_begin(s);
+	if (at) {
+		u32 from = s->used;
+		u32 len = s->args[2] > 255 ? 255 : s->args[2];
+
+		if (from <= EVENT_BYTES &&
+		    !bpf_probe_read_user(s->data + from, bounded(len, 255), (void *)s->args[1]))
+			s->used = from + (len & 255);
+		string_end(s, at, STRING_VALUE, 0, s->args[2]);
+	}
+	event_submit(s, RING_NORMAL);
 }
 
 static __always_inline void use_file(struct scratch *s, u32 type, s32 fd)
 {
 	struct file *file;
+	u32 use;
 
 	if (!wanted(type) || s->ret == -11 || s->ret == -4 || s->ret == -512)
 		return; /* EAGAIN, EINTR: tried again */
 	file = file_of(fd);
-	if (!file || !first_use(file, s->ret < 0 ? type | 256 : type))
+	use = type == TYPE_FILE_READ ? SEEN_READ : SEEN_WRITE;
+	if (!file || !first_use(file, s->ret < 0 ? use * SEEN_FAILED : use))
 		return;
 	begin_file(s, type, file, fd);
 	put_file_path(s, STRING_PATH, file);
@@ -111,9 +155,22 @@ SEC("tp_btf/sys_exit")
 int call_write(u64 *ctx)
 {
 	struct scratch *s = scratch_get();
+	struct file *file;
+	struct inode *inode;
+	s32 fd;
 
-	if (s)
-		use_file(s, TYPE_FILE_WRITE, s->call == CALL_COPY ? s->args[2] : s->args[0]);
+	if (!s)
+		return 0;
+	fd = s->call == CALL_COPY ? s->args[2] : s->args[0];
+	if (s->call == CALL_WRITE && wanted(TYPE_KERNEL_SYSCTL)) {
+		file = file_of(fd);
+		inode = file ? AS(struct inode, GET(file, f_inode)) : NULL;
+		if (inode && GET(AS(struct super_block, GET(inode, i_sb)), s_magic) == PROC_MAGIC) {
+			write_proc(s, file, fd);
+			return 0;
+		}
+	}
+	use_file(s, TYPE_FILE_WRITE, fd);
 	return 0;
 }
 
@@ -140,8 +197,6 @@ int call_copy(u64 *ctx)
 	return 0;
 }
 
-/* Forgets an open file's first uses; called when a new file is opened. */
-
 /* Calls that name one path: (path, a, b) or (fd, path, a, b). */
 SEC("tp_btf/sys_exit")
 int call_path(u64 *ctx)
@@ -158,6 +213,7 @@ int call_path(u64 *ctx)
 	a = s->args[1];
 	b = s->args[2];
 	switch (s->call) {
+	case CALL_UTIMENSAT:
 	case CALL_MKDIRAT:
 	case CALL_MKNODAT:
 	case CALL_UNLINKAT:
@@ -194,9 +250,20 @@ int call_path(u64 *ctx)
 	case CALL_TRUNCATE:
 		type = TYPE_FILE_TRUNCATE;
 		break;
+	case CALL_SETXATTR:
+		type = TYPE_FILE_XATTR;
+		break;
+	case CALL_UTIMES:
+	case CALL_UTIMENSAT:
+		type = TYPE_FILE_UTIMES;
+		break;
 	}
 	if (!wanted(type))
 		return 0;
+	if (type == TYPE_FILE_UTIMES && !path) {
+		bpf_tail_call(ctx, &handlers, CALL_FCHMOD); /* utimensat(fd, NULL): an fd call */
+		return 0;
+	}
 	body = begin_file(s, type, NULL, -1);
 	if (type == TYPE_FILE_CHOWN) {
 		body->uid = a;
@@ -211,18 +278,20 @@ int call_path(u64 *ctx)
 		body->mode = 0040000;
 	} else if (s->call == CALL_SYMLINK || s->call == CALL_SYMLINKAT) {
 		body->mode = 0120000;
-	} else {
+	} else if (type != TYPE_FILE_XATTR && type != TYPE_FILE_UTIMES) {
 		body->asked = a;
 		body->mode = type == TYPE_FILE_CREATE ? a & MODE_TYPE : 0;
 	}
 	put_named(s, STRING_ARGUMENT, STRING_BASE, path, fd);
 	if (s->call == CALL_SYMLINK || s->call == CALL_SYMLINKAT)
 		put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);
+	if (type == TYPE_FILE_XATTR)
+		put_argument(s, STRING_NAME, s->args[1], EVENT_NAME_LEN);
 	event_submit(s, RING_NORMAL);
 	return 0;
 }
 
-/* fchmod, fchown, ftruncate. */
+/* fchmod, fchown, ftruncate, fsetxattr, and utimensat without a path. */
 SEC("tp_btf/sys_exit")
 int call_fd(u64 *ctx)
 {
@@ -234,9 +303,11 @@ int call_fd(u64 *ctx)
 
 	if (!s)
 		return 0;
-	type = s->call == CALL_FCHMOD   ? TYPE_FILE_CHMOD
-	       : s->call == CALL_FCHOWN ? TYPE_FILE_CHOWN
-					: TYPE_FILE_TRUNCATE;
+	type = s->call == CALL_FCHMOD      ? TYPE_FILE_CHMOD
+	       : s->call == CALL_FCHOWN    ? TYPE_FILE_CHOWN
+	       : s->call == CALL_FSETXATTR ? TYPE_FILE_XATTR
+	       : s->call == CALL_UTIMENSAT ? TYPE_FILE_UTIMES
+					   : TYPE_FILE_TRUNCATE;
 	if (!wanted(type))
 		return 0;
 	fd = s->args[0];
@@ -247,15 +318,17 @@ int call_fd(u64 *ctx)
 	else if (type == TYPE_FILE_CHOWN) {
 		body->uid = s->args[1];
 		body->gid = s->args[2];
-	} else
+	} else if (type == TYPE_FILE_TRUNCATE)
 		body->size = s->args[1];
 	if (file)
 		put_file_path(s, STRING_PATH, file);
+	if (type == TYPE_FILE_XATTR)
+		put_argument(s, STRING_NAME, s->args[1], EVENT_NAME_LEN);
 	event_submit(s, RING_NORMAL);
 	return 0;
 }
 
-/* rename and link, in all their forms. */
+/* rename, link and move_mount, in all their forms. */
 SEC("tp_btf/sys_exit")
 int call_two_paths(u64 *ctx)
 {
@@ -266,9 +339,10 @@ int call_two_paths(u64 *ctx)
 
 	if (!s)
 		return 0;
-	at = s->call == CALL_RENAMEAT || s->call == CALL_LINKAT;
+	at = s->call == CALL_RENAMEAT || s->call == CALL_LINKAT || s->call == CALL_MOVE_MOUNT;
 	type = s->call == CALL_RENAME || s->call == CALL_RENAMEAT ? TYPE_FILE_RENAME
-								  : TYPE_FILE_LINK;
+	       : s->call == CALL_MOVE_MOUNT			   ? TYPE_FILE_MOUNT
+								   : TYPE_FILE_LINK;
 	if (!wanted(type))
 		return 0;
 	body = begin_file(s, type, NULL, -1);
@@ -278,5 +352,81 @@ int call_two_paths(u64 *ctx)
 	put_named(s, STRING_TARGET_ARGUMENT, STRING_TARGET_BASE, at ? s->args[3] : s->args[1],
 		  at ? (s32)s->args[2] : AT_FDCWD_VALUE);
 	event_submit(s, RING_NORMAL);
+	return 0;
+}
+
+/* dup, fcntl(F_DUPFD), pipe: new descriptors. mmap of a file: shared and writable, or code. */
+SEC("tp_btf/sys_exit")
+int call_made(u64 *ctx)
+{
+	struct scratch *s = scratch_get();
+	struct event_file *body;
+	struct file *file;
+	s32 fd, ends[2] = {-1, -1};
+	u8 type = TYPE_FILE_DUP;
+
+	if (!s)
+		return 0;
+	fd = s->ret;
+	switch (s->call) {
+	case CALL_FCNTL:
+		if (s->args[1] != 0 && s->args[1] != 1030) /* F_DUPFD, F_DUPFD_CLOEXEC */
+			return 0;
+		break;
+	case CALL_PIPE:
+		type = TYPE_FILE_PIPE;
+		bpf_probe_read_user(ends, sizeof(ends), (void *)s->args[0]);
+		fd = ends[0];
+		break;
+	case CALL_MMAP:
+		type = TYPE_FILE_MMAP;
+		fd = s->args[4];
+		if (fd < 0 || s->args[3] & 0x20) /* MAP_ANONYMOUS */
+			return 0;
+		if (!(s->args[2] & 4) && (s->args[2] & 2 ? s->args[3] & 1 : 0) == 0)
+			return 0;
+		break;
+	}
+	if (!wanted(type))
+		return 0;
+	file = s->ret >= 0 || s->call == CALL_MMAP ? file_of(fd) : NULL;
+	body = begin_file(s, type, file, fd);
+	body->flags = s->call == CALL_MMAP ? s->args[2] : s->args[0];
+	if (s->call == CALL_PIPE)
+		body->flags = ends[1];
+	if (file)
+		put_file_path(s, STRING_PATH, file);
+	event_submit(s, RING_BULK);
+	return 0;
+}
+
+/* What close(2) lets go of has no name afterwards: the one call seen on its way in. Attached
+ * only while somebody wants it. */
+SEC("tp_btf/sys_enter")
+int enter_close(u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	struct event_filter *filter = filter_get();
+	bool compat = is_compat();
+	struct scratch *s;
+	struct file *file;
+
+	if (!filter || ctx[1] != (compat ? CLOSE_COMPAT : CLOSE_NATIVE) || is_own(filter) ||
+	    !wanted(TYPE_FILE_CLOSE))
+		return 0;
+	s = scratch_get();
+	if (!s)
+		return 0;
+	call_args(regs, compat, s->args);
+	s->call = CALL_NONE;
+	s->compat = compat;
+	s->ret = 0;
+	file = file_of(s->args[0]);
+	if (!file)
+		return 0;
+	begin_file(s, TYPE_FILE_CLOSE, file, s->args[0]);
+	((struct event_header *)s->data)->flags |= EVENT_UNKNOWN;
+	put_file_path(s, STRING_PATH, file);
+	event_submit(s, RING_BULK);
 	return 0;
 }

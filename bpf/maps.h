@@ -70,13 +70,19 @@ struct handlers_type {
 struct seen_key {
 	u64 file;
 	u32 pid;
-	u32 what; /* cairn.EventType, | 256 for a failed call */
+	u32 reserved;
+};
+enum seen_use { SEEN_READ = 1, SEEN_WRITE = 2, SEEN_FAILED = 4 /* << */ };
+struct seen_uses {
+	u64 inode;
+	u32 uses; /* enum seen_use; of failed calls times SEEN_FAILED */
+	u32 reserved;
 };
 struct seen_type {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SEEN_FILES);
 	__type(key, struct seen_key);
-	__type(value, u64); /* inode */
+	__type(value, struct seen_uses);
 };
 
 extern struct rings_type rings SEC(".maps");

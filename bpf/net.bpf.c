@@ -132,3 +132,61 @@ int call_address(u64 *ctx)
 	event_submit(s, RING_NORMAL);
 	return 0;
 }
+
+#define TYPE_RAW 3
+#define FAMILY_PACKET 17
+
+/* socket, listen, accept: all from the kernel's socket. */
+SEC("tp_btf/sys_exit")
+int call_socket(u64 *ctx)
+{
+	struct scratch *s = scratch_get();
+	struct event_net *body;
+	struct sock *sk = NULL;
+	struct file *file;
+	u8 type = TYPE_NET_SOCKET;
+
+	if (!s)
+		return 0;
+	if (s->call == CALL_LISTEN)
+		type = TYPE_NET_LISTEN;
+	else if (s->call == CALL_ACCEPT)
+		type = TYPE_NET_ACCEPT;
+	else if ((s->args[1] & 0xf) == TYPE_RAW || s->args[0] == FAMILY_PACKET)
+		type = TYPE_NET_RAW_SOCKET;
+	if (!wanted(type) || (type == TYPE_NET_ACCEPT && s->ret == -11))
+		return 0;
+	body = event_begin_call(s, type, LAYOUT_NET, sizeof(*body));
+	body->ret = s->ret;
+	body->fd = s->call == CALL_LISTEN || s->ret < 0 ? s->args[0] : s->ret;
+	if (s->call == CALL_LISTEN)
+		body->backlog = s->args[1];
+	if (s->call == CALL_SOCKET) {
+		body->family = s->args[0];
+		body->type = s->args[1] & 0xf;
+		body->protocol = s->args[2];
+		body->fd = s->ret;
+	}
+	file = s->call == CALL_SOCKET && s->ret < 0 ? NULL : file_of(body->fd);
+	if (file)
+		sk = sock_of(body, file);
+	if (sk) {
+		sk = AS(struct sock, sk);
+		body->family = GET(sk, __sk_common.skc_family);
+		body->protocol = GET(sk, sk_protocol);
+		body->netns = GET(AS(struct net, GET(sk, __sk_common.skc_net.net)), ns.inum);
+		if (s->call == CALL_SOCKET) {
+			body->source = SOURCE_OBJECT;
+		} else if (body->family != FAMILY_UNIX) {
+			put_addresses(body, sk);
+		} else {
+			struct unix_sock *end = AS(struct unix_sock, sk);
+
+			body->source = SOURCE_OBJECT;
+			if (GET(end, addr))
+				put_unix(s, GET(end, addr));
+		}
+	}
+	event_submit(s, type == TYPE_NET_SOCKET ? RING_BULK : RING_NORMAL);
+	return 0;
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* The kernel itself: modules, bpf(2). */
+/* The kernel itself: modules, bpf(2), mounts, clocks, namespaces; calls that are only numbers. */
 #include "walk.h"
 
 SEC("tp_btf/sys_exit")
@@ -65,5 +65,116 @@ int call_bpf(u64 *ctx)
 	}
 	/* Element writes come by the million from tools that live on them. */
 	event_submit(s, s->ret < 0 || command == 2 || command == 3 ? RING_BULK : RING_CRITICAL);
+	return 0;
+}
+
+/* Of ptrace(2) what changes the other process or begins to hold it. */
+static __always_inline bool ptrace_matters(u64 request)
+{
+	return request == 0 || (request >= 4 && request <= 6) || request == 13 || request == 15 ||
+	       request == 16 || request == 0x4205 || request == 0x4206;
+}
+
+static __always_inline u32 plain_type(struct scratch *s)
+{
+	switch (s->call) {
+	case CALL_PTRACE:
+		return ptrace_matters(s->args[0]) ? TYPE_PROCESS_PTRACE : 0;
+	case CALL_KILL:
+		return s->args[1] ? TYPE_PROCESS_SIGNAL : 0;
+	case CALL_TGKILL:
+		return s->args[2] ? TYPE_PROCESS_SIGNAL : 0;
+	case CALL_MPROTECT:
+		return s->args[2] & 4 ? TYPE_PROCESS_MEMORY_EXEC : 0;
+	case CALL_MMAP:
+		return (s->args[2] & 6) == 6 ? TYPE_PROCESS_MEMORY_EXEC : 0;
+	case CALL_KEXEC:
+	case CALL_KEXEC_FILE:
+		return TYPE_KERNEL_KEXEC;
+	case CALL_UNSHARE:
+		return TYPE_NS_UNSHARE;
+	case CALL_SETNS:
+		return TYPE_NS_SETNS;
+	case CALL_CLOCK_SET:
+	case CALL_SETTIMEOFDAY:
+	case CALL_ADJTIME:
+	case CALL_CLOCK_ADJTIME:
+		return TYPE_KERNEL_CLOCK_SET;
+	}
+	return 0;
+}
+
+/* Reads what the clock was set to, or by; false when nothing is changed. */
+static __always_inline bool put_clock(struct scratch *s, struct event_args *body)
+{
+	u64 pointer = s->call == CALL_CLOCK_SET || s->call == CALL_CLOCK_ADJTIME ? s->args[1]
+										   : s->args[0];
+	u64 given[2] = {};
+
+	body->args[0] = s->call == CALL_CLOCK_SET || s->call == CALL_CLOCK_ADJTIME ? s->args[0] : 0;
+	bpf_probe_read_user(given, sizeof(given), (void *)pointer);
+	if (s->call == CALL_ADJTIME || s->call == CALL_CLOCK_ADJTIME) {
+		body->args[3] = (u32)given[0]; /* modes */
+		return (u32)given[0] != 0;
+	}
+	body->args[1] = given[0]; /* seconds */
+	body->args[2] = given[1]; /* and their parts */
+	return pointer != 0;
+}
+
+SEC("tp_btf/sys_exit")
+int call_plain(u64 *ctx)
+{
+	struct scratch *s = scratch_get();
+	struct event_args *body;
+	u32 type;
+	int i;
+
+	if (!s)
+		return 0;
+	type = plain_type(s);
+	if (!type || !wanted(type)) {
+		if (s->call == CALL_MMAP)
+			bpf_tail_call(ctx, &handlers, CALL_DUP); /* perhaps a file's mapping */
+		return 0;
+	}
+	body = event_begin_call(s, type, LAYOUT_CALL, sizeof(*body));
+	body->ret = s->ret;
+	for (i = 0; i < 4; i++)
+		body->args[i] = s->args[i];
+	if (type == TYPE_KERNEL_CLOCK_SET && !put_clock(s, body))
+		return 0;
+	event_submit(s, s->ret >= 0 && type >= TYPE_KERNEL_KEXEC ? RING_CRITICAL : RING_NORMAL);
+	if (s->call == CALL_MMAP)
+		bpf_tail_call(ctx, &handlers, CALL_DUP);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int call_mount(u64 *ctx)
+{
+	struct scratch *s = scratch_get();
+	struct event_file *body;
+	bool mount;
+
+	if (!s)
+		return 0;
+	mount = s->call == CALL_MOUNT;
+	if (!wanted(mount ? TYPE_FILE_MOUNT : TYPE_FILE_UMOUNT))
+		return 0;
+	body = event_begin_call(s, mount ? TYPE_FILE_MOUNT : TYPE_FILE_UMOUNT, LAYOUT_FILE,
+				sizeof(*body));
+	body->ret = s->ret;
+	body->fd = -1;
+	body->flags = mount ? s->args[3] : s->args[1];
+	put_named(s, STRING_ARGUMENT, STRING_BASE, mount ? s->args[1] : s->args[0],
+		  AT_FDCWD_VALUE);
+	if (mount) {
+		if (s->args[0])
+			put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);
+		if (s->args[2])
+			put_argument(s, STRING_NAME, s->args[2], EVENT_NAME_LEN);
+	}
+	event_submit(s, RING_NORMAL);
 	return 0;
 }

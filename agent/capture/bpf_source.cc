@@ -161,7 +161,18 @@ class Source final : public BpfSource {
     }
   }
 
-  void SetWanted(const policy::Wanted& wanted) override { FillFilter(wanted, &filter_[0]); }
+  absl::Status SetWanted(const policy::Wanted& wanted) override {
+    FillFilter(wanted, &filter_[0]);
+    bpf_link*& link = skeleton_.object->links.enter_close;
+    if (wanted.Has(FILE_CLOSE) == (link != nullptr)) return absl::OkStatus();
+    if (link != nullptr) {
+      bpf_link__destroy(link);
+      link = nullptr;
+      return absl::OkStatus();
+    }
+    link = bpf_program__attach(skeleton_.object->progs.enter_close);
+    return link != nullptr ? absl::OkStatus() : BpfError(errno, "attach enter_close");
+  }
 
   void FillHeartbeat(Heartbeat* heartbeat) const override {
     for (uint32_t i = 0; i < streams_.size(); ++i) {
@@ -246,6 +257,15 @@ class Source final : public BpfSource {
     RETURN_IF_ERROR(SetHandler(CALL_BPF, CALL_BPF, progs.call_bpf));
     RETURN_IF_ERROR(SetHandler(CALL_EXECVE, CALL_EXECVEAT, progs.call_exec));
     RETURN_IF_ERROR(SetHandler(CALL_SETUID, CALL_CAPSET, progs.call_cred));
+    RETURN_IF_ERROR(SetHandler(CALL_SETXATTR, CALL_UTIMENSAT, progs.call_path));
+    RETURN_IF_ERROR(SetHandler(CALL_FSETXATTR, CALL_FSETXATTR, progs.call_fd));
+    RETURN_IF_ERROR(SetHandler(CALL_DUP, CALL_PIPE, progs.call_made));
+    RETURN_IF_ERROR(SetHandler(CALL_MMAP, CALL_MPROTECT, progs.call_plain));
+    RETURN_IF_ERROR(SetHandler(CALL_SOCKET, CALL_ACCEPT, progs.call_socket));
+    RETURN_IF_ERROR(SetHandler(CALL_KILL, CALL_TGKILL, progs.call_plain));
+    RETURN_IF_ERROR(SetHandler(CALL_MOUNT, CALL_UMOUNT, progs.call_mount));
+    RETURN_IF_ERROR(SetHandler(CALL_MOVE_MOUNT, CALL_MOVE_MOUNT, progs.call_two_paths));
+    RETURN_IF_ERROR(SetHandler(CALL_PTRACE, CALL_SETNS, progs.call_plain));
     return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
   }
 

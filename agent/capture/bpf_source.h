@@ -37,7 +37,7 @@ class BpfSource {
   // Calls `sink` for each loss that was not reported before: cpu, ring, type, count.
   virtual void DrainLoss(
       absl::FunctionRef<void(uint32_t, event_ring, EventType, uint64_t)> sink) = 0;
-  virtual void SetWanted(const policy::Wanted& wanted) = 0;
+  virtual absl::Status SetWanted(const policy::Wanted& wanted) = 0;
   virtual void FillHeartbeat(Heartbeat* heartbeat) const = 0;
   virtual const std::string& name() const = 0;  // "tracepoint" or "lsm"
 };

@@ -1,6 +1,7 @@
 #include "agent/capture/capture.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -50,8 +51,7 @@ class Stream final : public Capture {
   }
 
   absl::Status SetWanted(const policy::Wanted& wanted) override {
-    if (bpf_ != nullptr) bpf_->SetWanted(wanted);
-    return absl::OkStatus();
+    return bpf_ != nullptr ? bpf_->SetWanted(wanted) : absl::OkStatus();
   }
 
   ledger::Subject* FindProcess(uint32_t pid) override { return table_.FindPid(pid); }
@@ -150,11 +150,57 @@ class Stream final : public Capture {
     Cred before;
     if (image) NoteCreds(header, &before);
     ledger::Subject* subject = image ? table_.Exec(view_) : SubjectOf(header);
+    if (!Refine(*subject, record)) return;
     sink({.time_ns = header.time_ns, .record = record, .subject = subject});
     if (image) HandCredExec(header, before, subject, sink);
     if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
     if (header.type == PROCESS_FORK) table_.Fork(view_);
     if (header.type == PROCESS_EXIT) table_.Exit(header);
+  }
+
+  // What only the process table can tell of an event; false: it is none that is recorded.
+  bool Refine(const ledger::Subject& subject, Record* record) {
+    switch (record->type()) {
+      case PROCESS_SIGNAL:
+        DescribePeer(record->mutable_peer());
+        return SignalMatters(subject, record->peer());
+      case PROCESS_PTRACE:
+        DescribePeer(record->mutable_peer());
+        return true;
+      case KERNEL_SYSCTL:  // of /proc; the rest of it is files like any other
+        if (record->kernel().name().empty()) record->set_type(FILE_WRITE);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  void DescribePeer(Target* peer) {
+    const ledger::Subject* subject = table_.FindPid(peer->pid());
+    if (subject == nullptr) return;
+    peer->set_start_ns(subject->process.start_ns());
+    peer->set_exe(subject->process.exe());
+    peer->set_comm(subject->process.comm());
+    peer->set_uid(subject->process.uid());
+  }
+
+  // Fatal, across users, to a group, or to the agent.
+  bool SignalMatters(const ledger::Subject& sender, const Target& peer) const {
+    switch (peer.signal()) {
+      case SIGKILL:
+      case SIGTERM:
+      case SIGINT:
+      case SIGQUIT:
+      case SIGABRT:
+      case SIGSEGV:
+      case SIGBUS:
+      case SIGILL:
+      case SIGFPE:
+      case SIGSYS:
+        return true;
+      default:
+        return peer.pid() == 0 || peer.uid() != sender.process.uid() || peer.pid() == own_pid_;
+    }
   }
 
   // Of an act on credentials: as it was before; the header has them after it.
@@ -236,6 +282,7 @@ class Stream final : public Capture {
   Record loss_;
   std::string backend_ = "audit-only";
   std::string reason_;
+  const uint32_t own_pid_ = static_cast<uint32_t>(getpid());
   size_t snapshot_processes_ = 0;
   uint64_t last_drain_ns_ = 0;
 };

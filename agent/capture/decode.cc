@@ -129,6 +129,7 @@ Decoder::Decoder() {
   records_[kModule].mutable_kernel();
   records_[kModule].mutable_file();
   records_[kPeer].mutable_peer();
+  records_[kMemory].mutable_memory();
   for (Record& record : records_) record.set_source(SOURCE_EBPF);
 }
 
@@ -137,7 +138,8 @@ Decoder::Shape Decoder::ShapeOf(const EventView& view) const {
     case LAYOUT_TASK:
       return view.header.type == PROCESS_FORK ? kPeer : kFile;
     case LAYOUT_FILE:
-      if (view.header.type == KERNEL_MODULE_LOAD || view.header.type == KERNEL_MODULE_UNLOAD) {
+      if (view.header.type == KERNEL_MODULE_LOAD || view.header.type == KERNEL_MODULE_UNLOAD ||
+          view.header.type == KERNEL_SYSCTL) {
         return kModule;
       }
       return view.strings[STRING_TARGET_ARGUMENT].present || view.strings[STRING_TARGET].present
@@ -148,7 +150,18 @@ Decoder::Shape Decoder::ShapeOf(const EventView& view) const {
     case LAYOUT_CRED:
       return kCred;
     case LAYOUT_CALL:
-      return kKernel;
+      switch (view.header.type) {
+        case PROCESS_PTRACE:
+        case PROCESS_SIGNAL:
+          return kPeer;
+        case PROCESS_MEMORY_EXEC:
+          return kMemory;
+        case NS_UNSHARE:
+        case NS_SETNS:
+          return kPlain;
+        default:
+          return kKernel;
+      }
     default:
       return kPlain;
   }
@@ -233,6 +246,17 @@ void Decoder::DecodeFile(const EventView& view, Record* record) {
     case FILE_TRUNCATE:
       file->set_size(body.size);
       break;
+    case FILE_XATTR:
+    case FILE_MOUNT:
+      SetBytes(view.strings[STRING_NAME].bytes, file->mutable_name());
+      if (record->type() == FILE_MOUNT) record->set_flags(body.flags);
+      break;
+    case FILE_UMOUNT:
+      record->set_flags(body.flags);
+      break;
+    case KERNEL_SYSCTL:
+      DecodeSysctl(view, record);
+      break;
     case KERNEL_MODULE_LOAD:
     case KERNEL_MODULE_UNLOAD:
       SetBytes(view.strings[STRING_NAME].bytes, record->mutable_kernel()->mutable_name());
@@ -290,14 +314,65 @@ void Decoder::DecodeCred(const EventView& view, Record* record) {
   cred->set_inheritable(body.creds.inheritable);
 }
 
+// What was written below /proc/sys, by its name in sysctl(8): "kernel.core_pattern".
+void Decoder::DecodeSysctl(const EventView& view, Record* record) {
+  Kernel* kernel = record->mutable_kernel();
+  const std::string& path = record->file().path();
+  const size_t sys = path.find("/sys/");
+  if (sys == std::string::npos) return;
+  kernel->mutable_name()->assign(path, sys + 5);
+  for (char& c : *kernel->mutable_name()) c = c == '/' ? '.' : c == '.' ? '/' : c;
+  SetBytes(view.strings[STRING_VALUE].bytes, kernel->mutable_value());
+}
+
 void Decoder::DecodeCall(const EventView& view, Record* record) {
   const auto body = view.Body<event_args>();
+  const auto arg = [&](int i) { return static_cast<uint32_t>(body.args[i]); };
   record->set_ret(body.ret);
-  if (record->type() != KERNEL_BPF) return;
-  Kernel* kernel = record->mutable_kernel();
-  kernel->set_command(static_cast<uint32_t>(body.args[0]));
-  kernel->set_program_type(static_cast<uint32_t>(body.args[1]));
-  SetBytes(view.strings[STRING_NAME].bytes, kernel->mutable_name());
+  switch (record->type()) {
+    case KERNEL_BPF:
+      record->mutable_kernel()->set_command(arg(0));
+      record->mutable_kernel()->set_program_type(arg(1));
+      SetBytes(view.strings[STRING_NAME].bytes, record->mutable_kernel()->mutable_name());
+      break;
+    case PROCESS_PTRACE:
+      record->mutable_peer()->set_request(arg(0));
+      record->mutable_peer()->set_pid(arg(1));
+      break;
+    case PROCESS_SIGNAL:
+      record->mutable_peer()->set_pid(static_cast<int32_t>(arg(0)) > 0 ? arg(0) : 0);
+      record->mutable_peer()->set_signal(view.header.call == CALL_TGKILL ? arg(2) : arg(1));
+      break;
+    case PROCESS_MEMORY_EXEC:
+      record->mutable_memory()->set_address(view.header.call == CALL_MMAP && body.ret > 0
+                                                ? static_cast<uint64_t>(body.ret)
+                                                : body.args[0]);
+      record->mutable_memory()->set_length(body.args[1]);
+      record->mutable_memory()->set_protection(arg(2));
+      if (view.header.call == CALL_MMAP) record->mutable_memory()->set_flags(arg(3));
+      break;
+    case NS_UNSHARE:
+      record->set_flags(body.args[0]);
+      break;
+    case NS_SETNS:
+      record->set_flags(body.args[1]);
+      break;
+    case KERNEL_KEXEC:
+      record->set_flags(view.header.call == CALL_KEXEC ? body.args[3] : body.args[2]);
+      break;
+    case KERNEL_CLOCK_SET: {
+      record->mutable_kernel()->set_command(arg(0));
+      record->set_flags(body.args[3]);
+      char text[48];
+      const int size =
+          snprintf(text, sizeof(text), "%lld.%lld", static_cast<long long>(body.args[1]),
+                   static_cast<long long>(body.args[2]));
+      record->mutable_kernel()->mutable_value()->assign(text, static_cast<size_t>(size));
+      break;
+    }
+    default:
+      break;
+  }
 }
 
 }  // namespace cairn::capture

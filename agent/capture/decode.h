@@ -26,8 +26,9 @@ class Decoder {
   void DecodeNet(const EventView& view, Record* record);
   void DecodeCred(const EventView& view, Record* record);
   void DecodeCall(const EventView& view, Record* record);
+  void DecodeSysctl(const EventView& view, Record* record);
 
-  enum Shape { kPlain, kFile, kTwoFiles, kNet, kCred, kKernel, kModule, kPeer, kShapes };
+  enum Shape { kPlain, kFile, kTwoFiles, kNet, kCred, kKernel, kModule, kPeer, kMemory, kShapes };
   Shape ShapeOf(const EventView& view) const;
 
   std::array<Record, kShapes> records_;

@@ -66,6 +66,51 @@ constexpr Call kCalls[] = {
     {CALL_FTRUNCATE, -1, 194, -1, {FILE_TRUNCATE}},
     {CALL_CONNECT, 42, 362, 203, {NET_CONNECT}},
     {CALL_BIND, 49, 361, 200, {NET_BIND}},
+    {CALL_SETXATTR, 188, 226, 5, {FILE_XATTR}},
+    {CALL_SETXATTR, 189, 227, 6, {FILE_XATTR}},   // lsetxattr
+    {CALL_SETXATTR, 197, 235, 14, {FILE_XATTR}},  // removexattr
+    {CALL_SETXATTR, 198, 236, 15, {FILE_XATTR}},  // lremovexattr
+    {CALL_FSETXATTR, 190, 228, 7, {FILE_XATTR}},
+    {CALL_FSETXATTR, 199, 237, 16, {FILE_XATTR}},   // fremovexattr
+    {CALL_UTIMES, 132, 30, -1, {FILE_UTIMES}},      // utime
+    {CALL_UTIMES, 235, 271, -1, {FILE_UTIMES}},     // utimes
+    {CALL_UTIMENSAT, 261, 299, -1, {FILE_UTIMES}},  // futimesat
+    {CALL_UTIMENSAT, 280, 320, 88, {FILE_UTIMES}},
+    {CALL_UTIMENSAT, -1, 412, -1, {FILE_UTIMES}},  // 64-bit times
+    {CALL_DUP, 32, 41, 23, {FILE_DUP}},
+    {CALL_DUP, 33, 63, -1, {FILE_DUP}},    // dup2
+    {CALL_DUP, 292, 330, 24, {FILE_DUP}},  // dup3
+    {CALL_FCNTL, 72, 55, 25, {FILE_DUP}},
+    {CALL_FCNTL, -1, 221, -1, {FILE_DUP}},  // fcntl64
+    {CALL_PIPE, 22, 42, -1, {FILE_PIPE}},
+    {CALL_PIPE, 293, 331, 59, {FILE_PIPE}},                      // pipe2
+    {CALL_MMAP, 9, 192, 222, {FILE_MMAP, PROCESS_MEMORY_EXEC}},  // i386: mmap2
+    {CALL_MPROTECT, 10, 125, 226, {PROCESS_MEMORY_EXEC}},
+    {CALL_MPROTECT, 329, 380, 288, {PROCESS_MEMORY_EXEC}},  // pkey_mprotect
+    {CALL_SOCKET, 41, 359, 198, {NET_SOCKET, NET_RAW_SOCKET}},
+    {CALL_LISTEN, 50, 363, 201, {NET_LISTEN}},
+    {CALL_ACCEPT, 43, -1, 202, {NET_ACCEPT}},
+    {CALL_ACCEPT, 288, 364, 242, {NET_ACCEPT}},  // accept4
+    {CALL_KILL, 62, 37, 129, {PROCESS_SIGNAL}},
+    {CALL_KILL, 200, 238, 130, {PROCESS_SIGNAL}},  // tkill
+    {CALL_KILL, 129, 178, 138, {PROCESS_SIGNAL}},  // rt_sigqueueinfo
+    {CALL_TGKILL, 234, 270, 131, {PROCESS_SIGNAL}},
+    {CALL_TGKILL, 297, 335, 240, {PROCESS_SIGNAL}},  // rt_tgsigqueueinfo
+    {CALL_MOUNT, 165, 21, 40, {FILE_MOUNT}},
+    {CALL_UMOUNT, 166, 52, 39, {FILE_UMOUNT}},
+    {CALL_UMOUNT, -1, 22, -1, {FILE_UMOUNT}},
+    {CALL_MOVE_MOUNT, 429, 429, 429, {FILE_MOUNT}},
+    {CALL_PTRACE, 101, 26, 117, {PROCESS_PTRACE}},
+    {CALL_KEXEC, 246, 283, 104, {KERNEL_KEXEC}},
+    {CALL_KEXEC_FILE, 320, -1, 294, {KERNEL_KEXEC}},
+    {CALL_CLOCK_SET, 227, 264, 112, {KERNEL_CLOCK_SET}},
+    {CALL_CLOCK_SET, -1, 404, -1, {KERNEL_CLOCK_SET}},  // 64-bit times
+    {CALL_SETTIMEOFDAY, 164, 79, 170, {KERNEL_CLOCK_SET}},
+    {CALL_ADJTIME, 159, 124, 171, {KERNEL_CLOCK_SET}},
+    {CALL_CLOCK_ADJTIME, 305, 343, 266, {KERNEL_CLOCK_SET}},
+    {CALL_CLOCK_ADJTIME, -1, 405, -1, {KERNEL_CLOCK_SET}},
+    {CALL_UNSHARE, 272, 310, 97, {NS_UNSHARE}},
+    {CALL_SETNS, 308, 346, 268, {NS_SETNS}},
     {CALL_BPF, 321, 357, 280, {KERNEL_BPF}},
     {CALL_EXECVE, 59, 11, 221, {PROCESS_EXEC}},
     {CALL_EXECVEAT, 322, 358, 281, {PROCESS_EXEC}},
@@ -126,7 +171,8 @@ void FillFilter(const policy::Wanted& wanted, event_filter* filter) {
   for (const Call& call : kCalls) {
     bool any = false;
     for (const EventType type : call.makes) any |= type != UNKNOWN_EVENT && wanted.Has(type);
-    // Credentials and file uses keep the process table and the first-use table right.
+    // Credentials keep the process table right, opens the kernel's table of first uses.
+    if (call.makes[0] == FILE_OPEN) any |= wanted.Has(FILE_READ) || wanted.Has(FILE_WRITE);
     if (call.makes[0] == CRED_SETUID || call.makes[0] == CRED_SETGID ||
         call.makes[0] == CRED_CAPSET) {
       any = true;

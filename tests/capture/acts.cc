@@ -6,14 +6,19 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace cairn::acts {
@@ -93,6 +98,46 @@ long ExecMissing() {
   return Result(execv("./no-such-program", args));
 }
 
+long RawSocket() { return Result(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)); }
+long Socket() { return Result(socket(AF_INET6, SOCK_DGRAM, 0)); }
+long Listen() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  return Result(listen(fd, 5));
+}
+long Accept() {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = Loopback(0);
+  socklen_t length = sizeof(address);
+  (void)!bind(listener, reinterpret_cast<sockaddr*>(&address), length);
+  (void)!listen(listener, 1);
+  (void)!getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  (void)!connect(fd, reinterpret_cast<sockaddr*>(&address), length);
+  return Result(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+}
+long Mprotect() {
+  void* at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return Result(mprotect(at, 4096, PROT_READ | PROT_EXEC));
+}
+long MmapWriteExec() {
+  void* at =
+      mmap(nullptr, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return reinterpret_cast<long>(at);
+}
+long Unshare() { return Result(unshare(CLONE_NEWUTS)); }
+long Setns() { return Result(setns(open("/proc/self/ns/uts", O_RDONLY), CLONE_NEWUTS)); }
+long Capset() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  return Result(syscall(SYS_capset, &header, data));
+}
+long ClockRefused() {
+  const timespec when = {1, -5};
+  return Result(syscall(SYS_clock_settime, CLOCK_REALTIME, &when));  // the library would refuse it
+}
+long KexecRefused() { return Result(syscall(SYS_kexec_load, 0, 1, nullptr, 12345678)); }
+long DeleteModule() { return Result(syscall(SYS_delete_module, "no_such_module", 0)); }
+
 // The rest run in a child, whose pid they return.
 template <typename F>
 long InChild(F&& run) {
@@ -132,6 +177,27 @@ long ExecMemfd() {
     syscall(SYS_execveat, out, "", args, environ, AT_EMPTY_PATH);
   });
 }
+long Kill() {
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  kill(child, SIGTERM);
+  waitpid(child, nullptr, 0);
+  return child;
+}
+long Ptrace() {
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  (void)!ptrace(PTRACE_SEIZE, child, nullptr, nullptr);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  return child;
+}
 long ExitSeven() {
   return InChild([] { _exit(7); });
 }
@@ -162,6 +228,20 @@ const std::map<std::string, Act>& All() {
         {"exec-script", ExecScript},
         {"exec-memfd", ExecMemfd},
         {"exit-seven", ExitSeven},
+        {"raw-socket", RawSocket},
+        {"socket", Socket},
+        {"listen", Listen},
+        {"accept", Accept},
+        {"mprotect", Mprotect},
+        {"mmap-write-exec", MmapWriteExec},
+        {"unshare", Unshare},
+        {"setns", Setns},
+        {"capset", Capset},
+        {"clock-refused", ClockRefused},
+        {"kexec-refused", KexecRefused},
+        {"delete-module", DeleteModule},
+        {"kill", Kill},
+        {"ptrace", Ptrace},
     };
     all->insert(more.begin(), more.end());
     return all;

@@ -1,10 +1,14 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/capture/acts.h"
@@ -91,6 +95,51 @@ long Fchownat() { return Result(fchownat(open("dir", O_PATH), "inner", 7, 8, 0))
 long Truncate() { return Result(truncate("old", 17)); }
 long Ftruncate() { return Result(ftruncate(open("old", O_RDWR), 18)); }
 
+long Setxattr() { return Result(setxattr("old", "user.cairn", "v", 1, 0)); }
+long Fsetxattr() { return Result(fsetxattr(open("old", O_RDONLY), "user.cairn", "v", 1, 0)); }
+long Utimensat() {
+  const timespec times[2] = {};
+  return Result(utimensat(open("dir", O_PATH), "inner", times, 0));
+}
+long Futimens() {
+  const timespec times[2] = {};
+  return Result(futimens(open("old", O_RDWR), times));
+}
+long Dup() { return Result(dup(open("old", O_RDONLY))); }
+long Dup2() { return Result(dup2(open("old", O_RDONLY), 99)); }
+long FcntlDup() { return Result(fcntl(open("old", O_RDONLY), F_DUPFD, 50)); }
+long Pipe() {
+  int ends[2];
+  return Result(pipe(ends));
+}
+long MmapShared() {
+  const int fd = open("old", O_RDWR);
+  (void)!ftruncate(fd, 4096);
+  void* at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return at == MAP_FAILED ? Result(-1) : reinterpret_cast<long>(at);
+}
+long Close() { return Result(close(open("old", O_RDONLY))); }
+long MountTmpfs() {
+  if (unshare(CLONE_NEWNS) != 0) return Result(-1);
+  (void)!mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+  return Result(mount("source", "dir", "tmpfs", MS_NOSUID, nullptr));
+}
+long Umount() {
+  if (MountTmpfs() != 0) return Result(-1);
+  return Result(umount2("dir", MNT_DETACH));
+}
+long OpenInMount() {
+  if (MountTmpfs() != 0) return Result(-1);
+  return Result(open("dir/deep", O_CREAT | O_WRONLY, 0600));
+}
+long Sysctl() {
+  const int fd = open("/proc/sys/kernel/core_uses_pid", O_RDWR);
+  char value[8] = {};
+  const ssize_t size = read(fd, value, sizeof(value) - 1);
+  (void)lseek(fd, 0, SEEK_SET);
+  return Result(write(fd, value, static_cast<size_t>(size)));
+}
+
 }  // namespace
 
 void AddFileActs(std::map<std::string, Act>* acts) {
@@ -132,6 +181,20 @@ void AddFileActs(std::map<std::string, Act>* acts) {
       {"fchownat", Fchownat},
       {"truncate", Truncate},
       {"ftruncate", Ftruncate},
+      {"setxattr", Setxattr},
+      {"fsetxattr", Fsetxattr},
+      {"utimensat", Utimensat},
+      {"futimens", Futimens},
+      {"dup", Dup},
+      {"dup2", Dup2},
+      {"fcntl-dup", FcntlDup},
+      {"pipe", Pipe},
+      {"mmap-shared", MmapShared},
+      {"close", Close},
+      {"mount", MountTmpfs},
+      {"umount", Umount},
+      {"open-in-mount", OpenInMount},
+      {"sysctl", Sysctl},
   };
 }
 

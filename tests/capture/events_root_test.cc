@@ -192,6 +192,17 @@ const FileCase kFileCases[] = {
     {"fchownat", FILE_CHOWN, "inner", "", PATH_ARGUMENT, "@/dir"},
     {"truncate", FILE_TRUNCATE, "old", "", PATH_ARGUMENT, "@"},
     {"ftruncate", FILE_TRUNCATE, "@/old", "", PATH_OBJECT},
+    {"setxattr", FILE_XATTR, "old", "", PATH_ARGUMENT, "@"},
+    {"fsetxattr", FILE_XATTR, "@/old", "", PATH_OBJECT},
+    {"utimensat", FILE_UTIMES, "inner", "", PATH_ARGUMENT, "@/dir"},
+    {"futimens", FILE_UTIMES, "@/old", "", PATH_OBJECT},
+    {"dup", FILE_DUP, "@/old", "", PATH_OBJECT},
+    {"dup2", FILE_DUP, "@/old", "", PATH_OBJECT},
+    {"fcntl-dup", FILE_DUP, "@/old", "", PATH_OBJECT},
+    {"mmap-shared", FILE_MMAP, "@/old", "", PATH_OBJECT},
+    {"mount", FILE_MOUNT, "dir", "source", PATH_ARGUMENT, "@"},
+    {"umount", FILE_UMOUNT, "dir", "", PATH_ARGUMENT, "@"},
+    {"sysctl", KERNEL_SYSCTL, "/proc/sys/kernel/core_uses_pid", "", PATH_OBJECT},
 };
 
 std::string Expand(const char* text, const std::string& dir) {
@@ -455,6 +466,101 @@ TEST_F(Events, AnExitCodeIsAsWaitSaysIt) {
   EXPECT_EQ(seen->record.exit_code(), 7 << 8);
 }
 
+TEST_F(Events, ASysctlHasItsNameAndValue) {
+  const Said said = Do("sysctl");
+  const Seen* seen = One(KERNEL_SYSCTL, said.pid, nullptr);
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->record.kernel().name(), "kernel.core_uses_pid");
+  EXPECT_EQ(seen->record.kernel().value().size(), static_cast<size_t>(said.ret));
+}
+
+TEST_F(Events, AClosedFileHasAName) {
+  const Said said = Do("close");
+  const std::string path = dir_ + "/old";
+  const Seen* seen =
+      One(FILE_CLOSE, said.pid, [&](const Record& record) { return record.file().path() == path; });
+  ASSERT_NE(seen, nullptr);
+  EXPECT_FALSE(seen->record.has_ret());
+}
+
+TEST_F(Events, APathCrossesMounts) {
+  const Said said = Do("open-in-mount");
+  EXPECT_NE(One(FILE_CREATE, said.pid,
+                [&](const Record& record) { return record.file().path() == dir_ + "/dir/deep"; }),
+            nullptr);
+  const Seen* mount = One(FILE_MOUNT, said.pid,
+                          [](const Record& record) { return record.target().path() == "source"; });
+  ASSERT_NE(mount, nullptr);
+  EXPECT_EQ(mount->record.file().name(), "tmpfs");
+}
+
+TEST_F(Events, SocketsOfEveryKind) {
+  struct Case {
+    const char* act;
+    EventType type;
+    uint32_t family, socket_type;
+  };
+  for (const Case& want :
+       {Case{"raw-socket", NET_RAW_SOCKET, 2, 3}, Case{"socket", NET_SOCKET, 10, 2},
+        Case{"listen", NET_LISTEN, 2, 1}, Case{"accept", NET_ACCEPT, 2, 1}}) {
+    const Said said = Do(want.act);
+    const Seen* seen = One(want.type, said.pid, nullptr);
+    ASSERT_NE(seen, nullptr);
+    EXPECT_EQ(seen->record.ret(), said.ret);
+    EXPECT_EQ(seen->record.net().family(), want.family);
+    EXPECT_EQ(seen->record.net().socket_type(), want.socket_type);
+    if (want.type == NET_ACCEPT) {
+      EXPECT_EQ(seen->record.net().dst_ip(), std::string("\x7f\0\0\1", 4));
+      EXPECT_NE(seen->record.net().dst_port(), 0u);
+    }
+    if (want.type == NET_LISTEN) {
+      EXPECT_EQ(seen->record.net().backlog(), 5u);
+    }
+  }
+}
+
+TEST_F(Events, CodeMadeInMemory) {
+  for (const auto& [act, length] :
+       {std::pair("mprotect", 4096u), std::pair("mmap-write-exec", 8192u)}) {
+    const Said said = Do(act);
+    const Seen* seen = One(PROCESS_MEMORY_EXEC, said.pid, nullptr);
+    ASSERT_NE(seen, nullptr);
+    EXPECT_EQ(seen->record.ret(), said.ret);
+    EXPECT_EQ(seen->record.memory().length(), length);
+    EXPECT_NE(seen->record.memory().protection() & 4u, 0u);
+  }
+}
+
+TEST_F(Events, WhatIsOnlyNumbers) {
+  const std::pair<const char*, EventType> cases[] = {
+      {"unshare", NS_UNSHARE},
+      {"setns", NS_SETNS},
+      {"capset", CRED_CAPSET},
+      {"clock-refused", KERNEL_CLOCK_SET},
+      {"kexec-refused", KERNEL_KEXEC},
+      {"delete-module", KERNEL_MODULE_UNLOAD},
+      {"pipe", FILE_PIPE},
+  };
+  for (const auto& [act, type] : cases) {
+    const Said said = Do(act);
+    const Seen* seen = One(type, said.pid, nullptr);
+    ASSERT_NE(seen, nullptr) << act;
+    EXPECT_EQ(seen->record.ret(), said.ret) << act;
+  }
+}
+
+TEST_F(Events, ASignalAndATraceNameTheOther) {
+  for (const auto& [act, type] :
+       {std::pair("kill", PROCESS_SIGNAL), std::pair("ptrace", PROCESS_PTRACE)}) {
+    const Said said = Do(act);
+    const Seen* seen = One(type, said.pid, nullptr);
+    ASSERT_NE(seen, nullptr) << act;
+    EXPECT_EQ(seen->record.peer().pid(), static_cast<uint32_t>(said.ret));
+    EXPECT_TRUE(absl::EndsWith(seen->record.peer().exe(), "/capture_acts"));
+    EXPECT_NE(seen->record.peer().start_ns(), 0u);
+  }
+}
+
 TEST_F(Events, OurOwnFilesAreNotCaptured) {
   Drain(nullptr);
   close(open((dir_ + "/old").c_str(), O_RDONLY));
@@ -468,6 +574,7 @@ TEST_F(Events, WhatIsNotWantedIsNotCaptured) {
   policy::Wanted wanted;
   wanted.Add(FILE_DELETE);
   ASSERT_TRUE(capture_->SetWanted(wanted).ok());
+  usleep(5000);  // what others did until now is in the rings
   const Said said = Do("unlink");
   EXPECT_NE(One(FILE_DELETE, said.pid, nullptr), nullptr);
   for (const Seen& seen : seen_) EXPECT_NE(seen.record.type(), FILE_OPEN);

@@ -73,7 +73,7 @@ Tally RunFlood(uint32_t ring_bytes, bool starved) {
   if (!source.ok()) return tally;
   int start = -1;
   const pid_t child = Flood(&start);
-  (*source)->SetWanted(wanted);
+  EXPECT_TRUE((*source)->SetWanted(wanted).ok());
   close(start);
   if (starved) {
     waitpid(child, nullptr, 0);
