@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
@@ -71,13 +72,18 @@ void HostLog::NewVerifier(std::optional<ledger::LogState> from) {
 
 void HostLog::OnCheckpoint(const ledger::Checkpoint& checkpoint, absl::string_view note) {
   // The verifier still stands before the frame.
-  anchor_ = {verifier_->header().epoch(),
-             verifier_->offset() + ledger::kFramePrefixBytes + note.size()};
-  if (checkpoint.size < receipt_.size) return;
-  pending_.note = std::string(note);
-  pending_.size = checkpoint.size;
-  pending_.records = verifier_->state().next_sequence;
-  pending_.wall_ns = verifier_->last_wall_ns();
+  staged_anchor_ = {verifier_->header().epoch(),
+                    verifier_->offset() + ledger::kFramePrefixBytes + note.size()};
+  staged_.note = std::string(note);
+  staged_.size = checkpoint.size;
+  staged_.records = verifier_->state().next_sequence;
+  staged_.wall_ns = verifier_->last_wall_ns();
+}
+
+void HostLog::TakeStaged() {
+  if (!staged_anchor_.has_value()) return;
+  anchor_ = *std::exchange(staged_anchor_, std::nullopt);
+  if (staged_.size >= receipt_.size) pending_ = std::move(staged_);
 }
 
 // ---- recovery ---------------------------------------------------------------------
@@ -130,6 +136,7 @@ absl::StatusOr<uint64_t> HostLog::VerifyStored(uint64_t epoch, uint64_t limit) {
   const std::string path = SegmentPath(epoch);
   ASSIGN_OR_RETURN(const Fd fd, OpenFile(io_, path, O_RDONLY | O_NOFOLLOW));
   anchor_ = {epoch, 0};
+  staged_anchor_.reset();
   NewVerifier(std::nullopt);
   RETURN_IF_ERROR(verifier_->BeginSegment(path));
   for (uint64_t at = 0; at < limit;) {
@@ -138,6 +145,7 @@ absl::StatusOr<uint64_t> HostLog::VerifyStored(uint64_t epoch, uint64_t limit) {
     if (bytes.empty() || !verifier_->Feed(bytes).ok()) break;
     at += bytes.size();
   }
+  TakeStaged();
   return verifier_->offset();
 }
 
@@ -178,7 +186,7 @@ absl::Status HostLog::DropAfter(const Place& place) {
     if (cut && ::chmod(segment.path.c_str(), 0640) != 0) {
       return ErrnoStatus(errno, absl::StrCat("chmod ", segment.path));
     }
-    if (cut && segment.file_bytes == place.offset) continue;
+    if (cut && segment.file_bytes <= place.offset) continue;
     LogInfo("store: ", segment.path, ": ", segment.file_bytes, " bytes, ", cut ? place.offset : 0,
             " kept");
     stored_bytes_ -= segment.file_bytes - (cut ? place.offset : 0);
@@ -265,6 +273,7 @@ absl::Status HostLog::Write(absl::string_view bytes) {
   RETURN_IF_ERROR(WriteAll(io_, file_.get(), bytes, path));
   next_.offset += bytes.size();
   stored_bytes_ += bytes.size();
+  TakeStaged();
   return absl::OkStatus();
 }
 

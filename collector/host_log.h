@@ -87,6 +87,7 @@ class HostLog {
   absl::Status LoadReceipt();
   void NewVerifier(std::optional<ledger::LogState> from);
   void OnCheckpoint(const ledger::Checkpoint& checkpoint, absl::string_view note);
+  void TakeStaged();
   absl::Status NextSegment(uint64_t epoch);
   absl::Status Write(absl::string_view bytes);
   absl::Status Compare(const Place& place, absl::string_view bytes) const;
@@ -113,6 +114,9 @@ class HostLog {
   uint64_t stored_bytes_ = 0;
   uint64_t at_least_ = 0;  // blocks a log that skips segments must start with
   Pending pending_;        // note empty: receipted
+  // The same two for bytes that were verified but are not yet in the file.
+  std::optional<Place> staged_anchor_;
+  Pending staged_;
   GivenReceipt receipt_;
   uint64_t saved_size_ = 0;  // of the file `checkpoint`
 };
