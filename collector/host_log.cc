@@ -264,13 +264,27 @@ absl::Status HostLog::Append(const Place& place, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+// open(.new) write rename fsync(directory): a segment has its first frames as soon as it has its
+// name.
+absl::Status HostLog::Create(const std::string& path, absl::string_view bytes) {
+  const std::string temporary = absl::StrCat(dir_, "/.new");
+  ASSIGN_OR_RETURN(Fd file, OpenFile(io_, temporary,
+                                     O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW, 0640));
+  RETURN_IF_ERROR(WriteAll(io_, file.get(), bytes, temporary));
+  if (io_->Rename(temporary.c_str(), path.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("rename ", temporary, " to ", path));
+  }
+  file_ = std::move(file);
+  return SyncDirectory(io_, dir_);
+}
+
 absl::Status HostLog::Write(absl::string_view bytes) {
   const std::string path = SegmentPath(next_.epoch);
   if (!file_.valid()) {
-    ASSIGN_OR_RETURN(file_, OpenFile(io_, path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0640));
-    RETURN_IF_ERROR(SyncDirectory(io_, dir_));
+    RETURN_IF_ERROR(Create(path, bytes));
+  } else {
+    RETURN_IF_ERROR(WriteAll(io_, file_.get(), bytes, path));
   }
-  RETURN_IF_ERROR(WriteAll(io_, file_.get(), bytes, path));
   next_.offset += bytes.size();
   stored_bytes_ += bytes.size();
   TakeStaged();

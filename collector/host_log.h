@@ -89,6 +89,7 @@ class HostLog {
   void OnCheckpoint(const ledger::Checkpoint& checkpoint, absl::string_view note);
   void TakeStaged();
   absl::Status NextSegment(uint64_t epoch);
+  absl::Status Create(const std::string& path, absl::string_view bytes);
   absl::Status Write(absl::string_view bytes);
   absl::Status Compare(const Place& place, absl::string_view bytes) const;
   absl::Status CopyTail(const std::string& to) const;
