@@ -1,24 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Files: what a call did is read from the open file where there is one. */
 #include "call.h"
-#include "walk.h"
-
-/* An event about an open file. */
-static __always_inline struct event_file *begin_file(struct scratch *s, u8 type, struct file *file,
-						      s32 fd)
-{
-	struct event_file *body = event_begin_call(s, type, LAYOUT_FILE, sizeof(*body));
-
-	body->ret = s->ret;
-	body->fd = fd;
-	body->uid = -1;
-	body->gid = -1;
-	if (file) {
-		body->fmode = GET(file, f_mode);
-		put_inode(body, GET(file, f_inode));
-	}
-	return body;
-}
+#include "file.h"
 
 static __always_inline void open_flags(struct scratch *s, u64 *path, s32 *fd, u32 *flags, u32 *mode)
 {
@@ -44,17 +27,6 @@ static __always_inline void open_flags(struct scratch *s, u64 *path, s32 *fd, u3
 	} else if (s->call == CALL_OPEN_HANDLE) {
 		*path = 0;
 	}
-}
-
-/* The kernel uses a closed file's memory again: a newly opened one has no uses yet. */
-static __always_inline void forget_uses(struct file *file)
-{
-	struct seen_key key = {
-		.file = (u64)file,
-		.pid = bpf_get_current_pid_tgid() >> 32,
-	};
-
-	bpf_map_delete_elem(&seen, &key);
 }
 
 SEC("tp_btf/sys_exit")
@@ -90,29 +62,6 @@ int call_open(u64 *ctx)
 	return 0;
 }
 
-/* The first such use of this open file by this process? */
-static __always_inline bool first_use(struct file *file, u32 use)
-{
-	struct seen_key key = {
-		.file = (u64)file,
-		.pid = bpf_get_current_pid_tgid() >> 32,
-	};
-	struct seen_uses now = {
-		.inode = GET(AS(struct inode, GET(file, f_inode)), i_ino),
-		.uses = use,
-	};
-	struct seen_uses *known = bpf_map_lookup_elem(&seen, &key);
-
-	if (known && known->inode == now.inode) {
-		if (known->uses & use)
-			return false;
-		known->uses |= use;
-		return true;
-	}
-	bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
-	return true;
-}
-
 #define PROC_MAGIC 0x9fa0
 
 /* A write below /proc/sys changes the kernel: all of them count, and what was written. */
@@ -133,22 +82,6 @@ static __always_inline void write_proc(struct scratch *s, struct file *file, s32
 		string_end(s, at, STRING_VALUE, 0, s->args[2]);
 	}
 	event_submit(s, RING_NORMAL);
-}
-
-static __always_inline void use_file(struct scratch *s, u32 type, s32 fd)
-{
-	struct file *file;
-	u32 use;
-
-	if (!wanted(type) || s->ret == -11 || s->ret == -4 || s->ret == -512)
-		return; /* EAGAIN, EINTR: tried again */
-	file = file_of(fd);
-	use = type == TYPE_FILE_READ ? SEEN_READ : SEEN_WRITE;
-	if (!file || !first_use(file, s->ret < 0 ? use * SEEN_FAILED : use))
-		return;
-	begin_file(s, type, file, fd);
-	put_file_path(s, STRING_PATH, file);
-	event_submit(s, RING_BULK);
 }
 
 SEC("tp_btf/sys_exit")

@@ -270,6 +270,55 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct filename {
+	char *name;
+};
+struct io_cqe {
+	int fd;
+};
+struct io_kiocb {
+	struct file *file;
+	u8 opcode;
+	u64 flags;
+	struct io_cqe cqe;
+};
+struct io_uring_cqe {
+	s32 res;
+};
+struct open_how {
+	u64 flags;
+	u64 mode;
+};
+struct io_open {
+	int dfd;
+	struct filename *filename;
+	struct open_how how;
+};
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+struct io_mkdir {
+	int dfd;
+	u16 mode;
+	struct filename *filename;
+};
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+struct io_link {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
 #pragma clang attribute pop
 
 /*
@@ -278,6 +327,7 @@ struct unix_sock {
  * helper call. `typed_reads` is constant at load, so the verifier drops the other half.
  */
 extern const volatile bool typed_reads;
+extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */
 extern void *bpf_rdonly_cast(void *pointer, u32 type_id) __ksym __weak;
 
 #define AS(type, pointer)                                                              \

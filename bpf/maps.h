@@ -85,11 +85,44 @@ struct seen_type {
 	__type(value, struct seen_uses);
 };
 
+/* io_uring requests that name paths, from their start to their end: the kernel's copy of the
+ * name is gone by then. */
+enum { REQUESTS = 4096 };
+struct request {
+	s32 fd;
+	s32 target_fd;
+	u32 flags;
+	u32 mode;
+	char path[EVENT_NAME_LEN];
+	char target[EVENT_NAME_LEN];
+};
+struct requests_type {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, REQUESTS);
+	__type(key, u64);
+	__type(value, struct request);
+};
+struct request_scratch_type {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct request);
+};
+
 extern struct rings_type rings SEC(".maps");
 extern struct scratches_type scratches SEC(".maps");
 extern struct counters_type counters SEC(".maps");
 extern struct filters_type filters SEC(".maps");
 extern struct handlers_type handlers SEC(".maps");
+struct uring_handlers_type {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+};
+extern struct uring_handlers_type uring_handlers SEC(".maps");
 extern struct seen_type seen SEC(".maps");
+extern struct requests_type requests SEC(".maps");
+extern struct request_scratch_type request_scratch SEC(".maps");
 
 #endif /* CAIRN_BPF_MAPS_H_ */

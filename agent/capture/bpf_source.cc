@@ -1,7 +1,6 @@
 #include "agent/capture/bpf_source.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sys/epoll.h>
@@ -15,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "agent/capture/kernel_features.h"
 #include "agent/capture/merge.h"
 #include "agent/capture/ring.h"
 #include "agent/capture/syscalls.h"
@@ -48,15 +48,6 @@ absl::Status BpfError(int error, absl::string_view what) {
   absl::Status status = ErrnoStatus(error < 0 ? -error : error, what);
   if (LastWords()->empty()) return status;
   return absl::Status(status.code(), absl::StrCat(status.message(), " (", *LastWords(), ")"));
-}
-
-// bpf_rdonly_cast (6.2) lets the programs read with plain loads.
-bool KernelHasTypedReads() {
-  btf* kernel = btf__load_vmlinux_btf();
-  if (kernel == nullptr) return false;
-  const bool found = btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-  btf__free(kernel);
-  return found;
 }
 
 struct Skeleton {
@@ -194,7 +185,15 @@ class Source final : public BpfSource {
   absl::Status Load() {
     skeleton_.object = cairn_bpf__open();
     if (skeleton_.object == nullptr) return BpfError(errno, "open the BPF object");
-    skeleton_.object->rodata->typed_reads = KernelHasTypedReads();
+    const KernelFeatures kernel = ReadKernelFeatures();
+    skeleton_.object->rodata->typed_reads = kernel.typed_reads;
+    skeleton_.object->rodata->complete_has_cqe = kernel.complete_has_cqe;
+    const auto& progs = skeleton_.object->progs;
+    // Before 6.4 the request is this tracepoint's first argument from 5.19 on; older: no io_uring.
+    bpf_program__set_autoload(progs.uring_submit_sqe, kernel.uring_submit_sqe);
+    bpf_program__set_autoload(progs.uring_submit_req, kernel.uring_submit_req);
+    bpf_program__set_autoload(progs.uring_complete, kernel.uring_complete);
+    bpf_program__set_autoload(progs.uring_connect, kernel.uring_complete);
     auto& maps = skeleton_.object->maps;
     bpf_map__set_max_entries(maps.rings, cpus_ * RINGS);
     bpf_map__set_max_entries(maps.scratches, cpus_);
@@ -266,6 +265,12 @@ class Source final : public BpfSource {
     RETURN_IF_ERROR(SetHandler(CALL_MOUNT, CALL_UMOUNT, progs.call_mount));
     RETURN_IF_ERROR(SetHandler(CALL_MOVE_MOUNT, CALL_MOVE_MOUNT, progs.call_two_paths));
     RETURN_IF_ERROR(SetHandler(CALL_PTRACE, CALL_SETNS, progs.call_plain));
+    if (bpf_program__autoload(progs.uring_connect)) {
+      const uint32_t zero = 0;
+      const int fd = bpf_program__fd(progs.uring_connect);
+      const int map = bpf_map__fd(skeleton_.object->maps.uring_handlers);
+      if (bpf_map_update_elem(map, &zero, &fd, BPF_ANY)) return BpfError(errno, "wire io_uring");
+    }
     return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
   }
 
@@ -295,9 +300,13 @@ class Source final : public BpfSource {
         {progs.process_exec, &links.process_exec},
         {progs.process_fork, &links.process_fork},
         {progs.process_exit, &links.process_exit},
+        {progs.uring_submit_sqe, &links.uring_submit_sqe},
+        {progs.uring_submit_req, &links.uring_submit_req},
+        {progs.uring_complete, &links.uring_complete},
         {progs.sys_exit, &links.sys_exit},
     };
     for (const auto& [program, link] : hooks) {
+      if (!bpf_program__autoload(program)) continue;
       *link = bpf_program__attach(program);
       if (*link == nullptr) {
         return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));

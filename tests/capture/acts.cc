@@ -210,6 +210,7 @@ const std::map<std::string, Act>& All() {
   static const auto* acts = [] {
     auto* all = new std::map<std::string, Act>;
     AddFileActs(all);
+    AddUringActs(all);
     const std::map<std::string, Act> more = {
         {"connect-tcp", ConnectTcp},
         {"connect-refused", ConnectRefused},

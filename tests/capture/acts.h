@@ -14,6 +14,7 @@ using Act = long (*)();
 // By name, e.g. "openat-relative".
 const std::map<std::string, Act>& All();
 void AddFileActs(std::map<std::string, Act>* acts);
+void AddUringActs(std::map<std::string, Act>* acts);
 
 // `ret`, or -errno when it is -1.
 long Result(long ret);

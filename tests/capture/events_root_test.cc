@@ -202,6 +202,12 @@ const FileCase kFileCases[] = {
     {"mmap-shared", FILE_MMAP, "@/old", "", PATH_OBJECT},
     {"mount", FILE_MOUNT, "dir", "source", PATH_ARGUMENT, "@"},
     {"umount", FILE_UMOUNT, "dir", "", PATH_ARGUMENT, "@"},
+    {"uring-open", FILE_OPEN, "@/old", "", PATH_OBJECT},
+    {"uring-open-missing", FILE_OPEN, "no-such-file", "", PATH_ARGUMENT, "@"},
+    {"uring-write", FILE_WRITE, "@/old", "", PATH_OBJECT},
+    {"uring-unlink", FILE_DELETE, "old", "", PATH_ARGUMENT, "@"},
+    {"uring-rename", FILE_RENAME, "old", "dir/moved", PATH_ARGUMENT, "@"},
+    {"uring-mkdir", FILE_CREATE, "made", "", PATH_ARGUMENT, "@", S_IFDIR | 0700},
     {"sysctl", KERNEL_SYSCTL, "/proc/sys/kernel/core_uses_pid", "", PATH_OBJECT},
 };
 
@@ -220,6 +226,7 @@ TEST_P(FileEvents, RecordSaysWhatTheActDid) {
   ASSERT_NE(seen, nullptr);
   const Record& record = seen->record;
   EXPECT_EQ(record.ret(), said.ret);
+  EXPECT_EQ(record.via() == VIA_IO_URING, absl::StartsWith(want.act, "uring-"));
   EXPECT_EQ(record.file().source(), want.source);
   EXPECT_EQ(record.file().base(), Expand(want.base, dir_));
   EXPECT_FALSE(record.file().partial());
@@ -517,6 +524,21 @@ TEST_F(Events, SocketsOfEveryKind) {
       EXPECT_EQ(seen->record.net().backlog(), 5u);
     }
   }
+}
+
+TEST_F(Events, SocketsThroughUring) {
+  const Said sent = Do("uring-send");
+  const Seen* seen =
+      One(FILE_WRITE, sent.pid, [](const Record& record) { return record.via() == VIA_IO_URING; });
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->record.ret(), 4);
+  const Said connected = Do("uring-connect");
+  seen = One(NET_CONNECT, connected.pid, nullptr);
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->record.ret(), connected.ret);
+  EXPECT_EQ(seen->record.via(), VIA_IO_URING);
+  EXPECT_EQ(seen->record.net().dst_port(), 4243u);
+  EXPECT_EQ(seen->record.net().source(), PATH_OBJECT);
 }
 
 TEST_F(Events, CodeMadeInMemory) {

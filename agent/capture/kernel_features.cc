@@ -1,0 +1,37 @@
+#include "agent/capture/kernel_features.h"
+
+#include <bpf/btf.h>
+
+#include <string>
+
+namespace cairn::capture {
+namespace {
+
+// Arguments of a tracepoint, its data pointer not counted; -1: no such tracepoint.
+int TracepointArguments(const btf* kernel, const char* name) {
+  const int id =
+      btf__find_by_name_kind(kernel, (std::string("btf_trace_") + name).c_str(), BTF_KIND_TYPEDEF);
+  if (id < 0) return -1;
+  const btf_type* type = btf__type_by_id(kernel, btf__type_by_id(kernel, id)->type);
+  if (type == nullptr || !btf_is_ptr(type)) return -1;
+  type = btf__type_by_id(kernel, type->type);
+  return type != nullptr && btf_is_func_proto(type) ? btf_vlen(type) - 1 : -1;
+}
+
+}  // namespace
+
+KernelFeatures ReadKernelFeatures() {
+  KernelFeatures features;
+  btf* kernel = btf__load_vmlinux_btf();
+  if (kernel == nullptr) return features;
+  features.typed_reads = btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+  features.uring_submit_sqe = TracepointArguments(kernel, "io_uring_submit_sqe") >= 1;
+  features.uring_submit_req = TracepointArguments(kernel, "io_uring_submit_req") >= 1;
+  const int complete = TracepointArguments(kernel, "io_uring_complete");
+  features.uring_complete = complete >= 3;
+  features.complete_has_cqe = complete == 3;
+  btf__free(kernel);
+  return features;
+}
+
+}  // namespace cairn::capture

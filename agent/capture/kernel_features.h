@@ -1,0 +1,20 @@
+// What this kernel's BTF says it has; what the programs are told at load.
+#ifndef CAIRN_AGENT_CAPTURE_KERNEL_FEATURES_H_
+#define CAIRN_AGENT_CAPTURE_KERNEL_FEATURES_H_
+
+namespace cairn::capture {
+
+struct KernelFeatures {
+  bool typed_reads = false;       // bpf_rdonly_cast (6.2): plain loads instead of helper calls
+  bool uring_submit_sqe = false;  // tracepoint, up to 6.3
+  bool uring_submit_req = false;  // tracepoint, since 6.4
+  bool uring_complete = false;    // tracepoint
+  bool complete_has_cqe = false;  // its third argument is the completion itself (6.12)
+};
+
+// Reads /sys/kernel/btf/vmlinux; all false when there is none.
+KernelFeatures ReadKernelFeatures();
+
+}  // namespace cairn::capture
+
+#endif  // CAIRN_AGENT_CAPTURE_KERNEL_FEATURES_H_

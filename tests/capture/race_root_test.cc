@@ -1,0 +1,118 @@
+// What is marked `object` is what the kernel acted on, whatever another thread writes into the
+// caller's memory meanwhile.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include "agent/capture/bpf_source.h"
+#include "agent/capture/event_view.h"
+#include "gtest/gtest.h"
+
+namespace cairn::capture {
+namespace {
+
+constexpr int kTries = 100'000;
+
+// Shared with the child.
+struct Ledger {
+  std::atomic<bool> go;
+  int fooled;               // times the name read after the call was not the file's
+  uint64_t inodes[kTries];  // of the file each call opened
+};
+
+// Opens one of two files by a name that a second thread keeps rewriting.
+void Race(const std::string& dir, Ledger* truth) {
+  static char name[256];
+  const std::string a = dir + "/aaaa", b = dir + "/bbbb";
+  struct stat status;
+  stat(a.c_str(), &status);
+  const uint64_t inode_a = status.st_ino;
+  strcpy(name, a.c_str());
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    volatile char* tail = name + dir.size() + 1;
+    while (!stop) {
+      for (const char letter : {'b', 'a'}) {
+        for (int i = 0; i < 4; ++i) tail[i] = letter;
+      }
+    }
+  });
+  while (!truth->go) usleep(100);
+  for (int i = 0; i < kTries;) {
+    const int fd = open(name, O_RDONLY);
+    char after[256];
+    memcpy(after, name, sizeof(after));  // as a reader of arguments would at the call's exit
+    if (fd < 0) continue;                // a torn name: neither file
+    fstat(fd, &status);
+    close(fd);
+    truth->inodes[i++] = status.st_ino;
+    truth->fooled += (status.st_ino == inode_a ? a : b) != after;
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  char dir[] = "/tmp/cairn-race-XXXXXX";
+  ASSERT_NE(mkdtemp(dir), nullptr);
+  const std::string a = std::string(dir) + "/aaaa", b = std::string(dir) + "/bbbb";
+  close(open(a.c_str(), O_CREAT | O_WRONLY, 0600));
+  close(open(b.c_str(), O_CREAT | O_WRONLY, 0600));
+  struct stat status;
+  stat(a.c_str(), &status);
+  const uint64_t inode_a = status.st_ino;
+  auto* truth = static_cast<Ledger*>(
+      mmap(nullptr, sizeof(Ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const pid_t child = fork();
+  if (child == 0) {
+    Race(dir, truth);
+    _exit(0);
+  }
+  policy::Wanted wanted;
+  wanted.Add(FILE_OPEN);
+  auto source = BpfSource::Open({.ring_bytes = 64 << 20});
+  ASSERT_TRUE(source.ok()) << source.status();
+  ASSERT_TRUE((*source)->SetWanted(wanted).ok());
+  truth->go = true;
+
+  int seen = 0, wrong = 0, lost = 0;
+  std::string path;
+  const auto drain = [&] {
+    (*source)->Drain([&](absl::string_view event) {
+      EventView view;
+      ASSERT_TRUE(ParseEvent(event, &view));
+      const auto body = view.Body<event_file>();
+      if (view.header.pid != static_cast<uint32_t>(child) || body.ret < 0) return;
+      JoinComponents(view.strings[STRING_PATH], &path);
+      if (path.rfind(dir, 0) != 0 || seen == kTries) return;
+      wrong += body.inode != truth->inodes[seen] || path != (body.inode == inode_a ? a : b);
+      ++seen;
+    });
+    (*source)->DrainLoss([&](uint32_t, event_ring, EventType, uint64_t) { ++lost; });
+  };
+  while (waitpid(child, nullptr, WNOHANG) == 0) usleep(10'000);
+  for (int i = 0; i < 30; ++i) {
+    drain();
+    usleep(10'000);
+  }
+  EXPECT_EQ(lost, 0);
+  EXPECT_EQ(seen, kTries);
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(truth->fooled, 0) << "the control was never fooled: the race did not happen";
+  RecordProperty("fooled", truth->fooled);
+  munmap(truth, sizeof(Ledger));
+  unlink(a.c_str());
+  unlink(b.c_str());
+  rmdir(dir);
+}
+
+}  // namespace
+}  // namespace cairn::capture
