@@ -17,6 +17,7 @@ absl::Span<const Command> Commands() {
     all->push_back(EventsCommand());
     all->push_back(VerifyCommand());
     all->push_back(CheckpointCommand());
+    add(PolicyCommands());
     add(KeyCommands());
     all->push_back(CompletionCommand());
     return all;
