@@ -73,6 +73,7 @@ Command VerifyCommand();
 Command EventsCommand();
 Command StatusCommand();
 Command CheckpointCommand();
+Command ProveCommand();
 std::vector<Command> KeyCommands();
 std::vector<Command> PolicyCommands();
 Command CompletionCommand();

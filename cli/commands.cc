@@ -18,6 +18,7 @@ absl::Span<const Command> Commands() {
     all->push_back(VerifyCommand());
     all->push_back(CheckpointCommand());
     add(PolicyCommands());
+    all->push_back(ProveCommand());
     add(KeyCommands());
     all->push_back(CompletionCommand());
     return all;

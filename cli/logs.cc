@@ -55,10 +55,15 @@ absl::StatusOr<std::vector<std::string>> LogsOf(const Arguments& arguments) {
     logs.push_back(std::move(log));
   }
   if (!logs.empty()) return logs;
-  ASSIGN_OR_RETURN(const config::AgentConfig config, AgentConfigOf(arguments));
-  ASSIGN_OR_RETURN(std::string log, Resolve(config.log().dir()));
+  ASSIGN_OR_RETURN(std::string log, LogOption(arguments));
   logs.push_back(std::move(log));
   return logs;
+}
+
+absl::StatusOr<std::string> LogOption(const Arguments& arguments) {
+  if (arguments.Has("--log")) return Resolve(arguments.Get("--log"));
+  ASSIGN_OR_RETURN(const config::AgentConfig config, AgentConfigOf(arguments));
+  return Resolve(config.log().dir());
 }
 
 absl::StatusOr<std::string> OriginOf(const std::string& log) {

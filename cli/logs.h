@@ -23,6 +23,9 @@ absl::StatusOr<config::AgentConfig> AgentConfigOf(const Arguments& arguments);
 // its newest; without words, this host's newest. NotFound, PermissionDenied.
 absl::StatusOr<std::vector<std::string>> LogsOf(const Arguments& arguments);
 
+// The one log that `--log` names; without it, this host's newest. Errors as LogsOf.
+absl::StatusOr<std::string> LogOption(const Arguments& arguments);
+
 // The origin that a log says it has: the header of its first segment. Nothing is verified.
 absl::StatusOr<std::string> OriginOf(const std::string& log);
 

@@ -1,10 +1,11 @@
-// Notes, checkpoints, verifier keys and the file `checkpoint`: what parses is written back as it
+// Notes, checkpoints, proofs, verifier keys and the file `checkpoint`: what parses is written back as it
 // was.
 #include <cstdint>
 #include <cstdlib>
 
 #include "ledger/frame.h"
 #include "ledger/note.h"
+#include "ledger/prove.h"
 
 using cairn::ledger::Checkpoint;
 using cairn::ledger::Note;
@@ -18,6 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (checkpoint.ok() && checkpoint->ToText() != note->text) std::abort();
   }
   cairn::ledger::VerifierKey::Parse(bytes).IgnoreError();
+  const auto proof = cairn::ledger::BlockProof::Parse(bytes);
+  if (proof.ok() && proof->ToString() != bytes) std::abort();
   const auto file = cairn::ledger::ParseCheckpointFile(bytes);
   if (file.ok()) Note::Parse(file->note).IgnoreError();
   return 0;

@@ -11,6 +11,7 @@
 #include "ledger/hash.h"
 #include "ledger/merkle.h"
 #include "ledger/note.h"
+#include "ledger/prove.h"
 #include "tests/ledger/test_log.h"
 
 namespace cairn::ledger {
@@ -141,6 +142,18 @@ TEST_F(Vectors, ProofsVerify) {
   for (int i = 0; i < 700; ++i) leaves.push_back(LeafHash(Stored(i)));
   EXPECT_EQ(InclusionProof(leaves, 413), Hashes(inclusion));
   EXPECT_EQ(ConsistencyProof(leaves, 300), Hashes(consistency));
+}
+
+TEST_F(Vectors, TlogProofVerifiesAndComesBack) {
+  const std::string text = ReadAll(Dir() + "/r413.tlog-proof");
+  const auto proof = BlockProof::Parse(text);
+  ASSERT_TRUE(proof.ok()) << proof.status();
+  EXPECT_EQ(proof->ToString(), text);
+  const auto key = VerifierKey::Parse(Text(Json("keys.json"), "log"));
+  const auto size = CheckProof(*proof, Stored(413), *key);
+  ASSERT_TRUE(size.ok()) << size.status();
+  EXPECT_EQ(*size, 700u);
+  EXPECT_FALSE(CheckProof(*proof, Stored(412), *key).ok());
 }
 
 }  // namespace

@@ -1,0 +1,57 @@
+// Proofs about blocks that need nothing but a pinned key to check: c2sp.org/tlog-proof,
+// RFC 9162 §2.1.
+#ifndef CAIRN_LEDGER_PROVE_H_
+#define CAIRN_LEDGER_PROVE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "ledger/merkle.h"
+#include "ledger/note.h"
+
+namespace cairn::ledger {
+
+struct BlockProof {
+  uint64_t index = 0;  // of the block
+  std::string block;   // its stored bytes: the leaf is their hash
+  std::vector<Hash> hashes;
+  std::string note;  // the checkpoint the path leads to, with all its signatures
+
+  std::string ToString() const;  // c2sp.org/tlog-proof@v1
+  // InvalidArgument: not a proof. The block is not part of the text.
+  static absl::StatusOr<BlockProof> Parse(absl::string_view text);
+};
+
+// Whether `proof` shows that a block with these stored bytes is in the log of `key`, and under
+// which size. DataLoss: it does not.
+absl::StatusOr<uint64_t> CheckProof(const BlockProof& proof, absl::string_view block,
+                                    const VerifierKey& key);
+
+// Proves the block that holds record `sequence` in the log at `dir`, under its newest
+// checkpoint: a receipt's where that covers the block, so that the collector's cosignature comes
+// along. Reads the log up to that checkpoint; memory: 32 bytes a block. NotFound: no such record
+// under a checkpoint; DataLoss: the log is damaged.
+absl::StatusOr<BlockProof> ProveRecord(
+    const std::string& dir, uint64_t sequence,
+    const std::function<void(uint64_t done, uint64_t total)>& progress);
+
+struct ConsistencyReport {
+  uint64_t old_size = 0;
+  uint64_t size = 0;
+  Hash old_root{};
+  Hash root{};
+  std::vector<Hash> hashes;
+};
+
+// Proves that the first `old_size` blocks are a prefix of the first `size`. OutOfRange: the log
+// is shorter.
+absl::StatusOr<ConsistencyReport> ProveConsistency(
+    const std::string& dir, uint64_t old_size, uint64_t size,
+    const std::function<void(uint64_t done, uint64_t total)>& progress);
+
+}  // namespace cairn::ledger
+
+#endif  // CAIRN_LEDGER_PROVE_H_
