@@ -17,8 +17,8 @@ absl::Span<const Command> Commands() {
     all->push_back(EventsCommand());
     all->push_back(VerifyCommand());
     all->push_back(CheckpointCommand());
-    add(PolicyCommands());
     all->push_back(ProveCommand());
+    add(PolicyCommands());
     add(KeyCommands());
     all->push_back(CompletionCommand());
     return all;
