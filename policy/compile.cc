@@ -216,6 +216,10 @@ void PolicyBuilder::Finish(std::vector<Source> sources) {
   for (const Source& source : sources) {
     policy.serial_ = std::max(policy.serial_, source.file.metadata().serial());
   }
+  policy.serial_ = std::max(policy.serial_, options_.bundle_serial);
+  policy.signers_ = options_.signers;
+  policy.bundle_serial_ = options_.bundle_serial;
+  policy.bundle_digest_ = options_.bundle_digest;
   policy.sources_ = std::move(sources);
   policy.wall_offset_ns_ = ClockNs(CLOCK_REALTIME) - ClockNs(CLOCK_BOOTTIME);
 }

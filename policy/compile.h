@@ -18,6 +18,9 @@ struct CompileOptions {
   // The ladder's third rung: what adds records is kept where it is right; exceptions, noise,
   // limits and overlays, and whatever is wrong, are left out.
   bool additive = false;
+  std::vector<std::string> signers;  // of the bundle the sources are, and its serial and digest
+  uint64_t bundle_serial = 0;
+  std::string bundle_digest;
   std::string hmac_key;  // of redactions; "": made for this process
 };
 

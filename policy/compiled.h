@@ -65,6 +65,8 @@ class CompiledPolicy : public Policy {
   const std::vector<Source>& sources() const { return sources_; }
   uint64_t serial() const { return serial_; }
   const std::vector<std::string>& signers() const { return signers_; }
+  uint64_t bundle_serial() const { return bundle_serial_; }  // 0: no bundle
+  const std::string& bundle_digest() const { return bundle_digest_; }
   const HostLimit& host_limit() const { return host_limit_; }
 
  private:
@@ -94,6 +96,8 @@ class CompiledPolicy : public Policy {
   std::vector<Source> sources_;
   std::vector<std::string> signers_;
   uint64_t serial_ = 0;
+  uint64_t bundle_serial_ = 0;
+  std::string bundle_digest_;
   int64_t wall_offset_ns_ = 0;  // CLOCK_REALTIME - CLOCK_BOOTTIME when it was built
   mutable std::atomic<uint64_t> errors_{0};
   mutable LimitTable limits_;

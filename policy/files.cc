@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "base/fd.h"
 #include "base/status.h"
+#include "policy/bundle.h"
 
 namespace cairn::policy {
 namespace {
@@ -122,6 +123,35 @@ void AddProblem(const absl::Status& status, const std::string& file,
   problems->push_back({file, {0, 0}, std::move(cause)});
 }
 
+// A manifest is checked wherever there is one; keys and their number where agent.yaml asks.
+void CheckBundle(int dir, const LoadOptions& options, PolicyFiles* files,
+                 std::vector<Problem>* problems) {
+  const std::string path = absl::StrCat(options.dir, "/", kManifestName);
+  const bool strict = options.require_signed;
+  const absl::StatusOr<std::string> bytes =
+      ReadAt(dir, kManifestName, path, options.check_permissions);
+  if (absl::IsNotFound(bytes.status()) && !strict) return;
+  if (absl::IsNotFound(bytes.status())) {
+    problems->push_back({path, {0, 0}, "missing: agent.yaml asks for signed policies"});
+    return;
+  }
+  const absl::StatusOr<Manifest> manifest =
+      bytes.ok() ? CheckManifest(*bytes, options.trusted_keys, strict ? options.signatures : 0)
+                 : absl::StatusOr<Manifest>(bytes.status());
+  if (!manifest.ok()) return AddProblem(manifest.status(), path, problems);
+  std::map<std::string, std::string> texts;
+  for (const Source& source : files->sources) {
+    texts[source.name.substr(source.name.find_last_of('/') + 1)] = source.text;
+  }
+  std::vector<std::string> causes;
+  CompareManifest(*manifest, texts, &causes);
+  for (std::string& cause : causes) problems->push_back({path, {0, 0}, std::move(cause)});
+  files->signers = manifest->signers;
+  files->serial = manifest->serial;
+  files->manifest_path = path;
+  files->manifest_digest = Sha256Of(manifest->text);
+}
+
 }  // namespace
 
 PolicyFiles ReadPolicyFiles(const LoadOptions& options, std::vector<Problem>* problems) {
@@ -146,6 +176,12 @@ PolicyFiles ReadPolicyFiles(const LoadOptions& options, std::vector<Problem>* pr
       continue;
     }
     files.sources.push_back(ReadSource(path, *std::move(text), problems));
+  }
+  if (!files.absent || options.require_signed) {
+    const size_t before = problems->size();
+    CheckBundle(dir->get(), options, &files, problems);
+    // Where only signed rules count, what is not signed is not read, on no rung of the ladder.
+    if (options.require_signed && problems->size() != before) files.sources.clear();
   }
   return files;
 }

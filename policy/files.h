@@ -14,8 +14,9 @@ struct PolicyFiles {
   std::vector<Source> sources;       // by name
   std::vector<std::string> signers;  // of a bundle
   bool absent = false;               // there is no such directory, or no file in it
-  bool signed_bundle = false;
-  uint64_t serial = 0;
+  uint64_t serial = 0;               // of a bundle; 0: none
+  std::string manifest_path;
+  std::string manifest_digest;  // SHA-256 of the manifest's text
 };
 
 // Reads DIR/*.yaml, and DIR's manifest when it is a bundle (policy/bundle.h). Each directory is
