@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Files: what a call did is read from the open file where there is one. */
 #include "call.h"
-#include "file.h"
+#include "slot.h"
 
 static __always_inline void open_flags(struct scratch *s, u64 *path, s32 *fd, u32 *flags, u32 *mode)
 {
@@ -43,6 +43,8 @@ int call_open(u64 *ctx)
 	if (!s)
 		return 0;
 	open_flags(s, &path, &fd, &flags, &mode);
+	if (flags & (0100 | 01000))
+		slot_release(); /* O_CREAT, O_TRUNC: the open file says it all */
 	if (s->ret >= 0)
 		file = file_of(s->ret);
 	if (file ? (GET(file, f_mode) & FMODE_CREATED_BIT) != 0 : (flags & 0300) == 0300)
@@ -215,7 +217,8 @@ int call_path(u64 *ctx)
 		body->asked = a;
 		body->mode = type == TYPE_FILE_CREATE ? a & MODE_TYPE : 0;
 	}
-	put_named(s, STRING_ARGUMENT, STRING_BASE, path, fd);
+	if (!slot_use(s, body, type))
+		put_named(s, STRING_ARGUMENT, STRING_BASE, path, fd);
 	if (s->call == CALL_SYMLINK || s->call == CALL_SYMLINKAT)
 		put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);
 	if (type == TYPE_FILE_XATTR)
@@ -243,6 +246,7 @@ int call_fd(u64 *ctx)
 					   : TYPE_FILE_TRUNCATE;
 	if (!wanted(type))
 		return 0;
+	slot_release();
 	fd = s->args[0];
 	file = file_of(fd);
 	body = begin_file(s, type, file, fd);
@@ -280,6 +284,10 @@ int call_two_paths(u64 *ctx)
 		return 0;
 	body = begin_file(s, type, NULL, -1);
 	body->flags = at ? s->args[4] : 0;
+	if (slot_use(s, body, type)) {
+		event_submit(s, RING_NORMAL);
+		return 0;
+	}
 	put_named(s, STRING_ARGUMENT, STRING_BASE, at ? s->args[1] : s->args[0],
 		  at ? (s32)s->args[0] : AT_FDCWD_VALUE);
 	put_named(s, STRING_TARGET_ARGUMENT, STRING_TARGET_BASE, at ? s->args[3] : s->args[1],

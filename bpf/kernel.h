@@ -211,6 +211,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	u32 flags;
 	u64 start_boottime;
 	char comm[16];
 	struct task_struct *real_parent;
@@ -327,6 +328,7 @@ struct io_link {
  * helper call. `typed_reads` is constant at load, so the verifier drops the other half.
  */
 extern const volatile bool typed_reads;
+extern const volatile bool has_hooks; /* the lsm backend: objects.bpf.c is attached */
 extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */
 extern void *bpf_rdonly_cast(void *pointer, u32 type_id) __ksym __weak;
 

@@ -3,12 +3,14 @@
 
 const volatile bool typed_reads = false;
 const volatile bool complete_has_cqe = false;
+const volatile bool has_hooks = false;
 
 struct rings_type rings SEC(".maps");
 struct scratches_type scratches SEC(".maps");
 struct counters_type counters SEC(".maps");
 struct filters_type filters SEC(".maps");
 struct handlers_type handlers SEC(".maps");
+struct slots_type slots SEC(".maps");
 struct uring_handlers_type uring_handlers SEC(".maps");
 struct seen_type seen SEC(".maps");
 struct requests_type requests SEC(".maps");

@@ -18,7 +18,7 @@ struct scratch {
 	u32 call;
 	u32 compat;
 	u32 used; /* bytes of `data` */
-	u32 reserved;
+	u32 number; /* of the system call */
 	u8 data[EVENT_BYTES + SCRATCH_SLACK];
 };
 
@@ -108,6 +108,27 @@ struct request_scratch_type {
 	__type(key, u32);
 	__type(value, struct request);
 };
+
+/* What a security hook saw a system call act on, until the call's exit; lsm backend only.
+ * Owned by the thread whose id it holds. */
+enum { SLOTS = 128, SLOT_STALE_NS = 1000000000 };
+struct slot {
+	u64 owner; /* thread id; 0: free */
+	u64 taken_ns;
+	u32 type; /* cairn.EventType */
+	u32 mode;
+	u64 inode;
+	u32 device;
+	u32 number; /* of the system call it is for */
+	struct scratch strings;
+};
+struct slots_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* SLOTS, on that backend */
+	__type(key, u32);
+	__type(value, struct slot);
+};
+extern struct slots_type slots SEC(".maps");
 
 extern struct rings_type rings SEC(".maps");
 extern struct scratches_type scratches SEC(".maps");

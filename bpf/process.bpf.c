@@ -135,7 +135,7 @@ static __always_inline void put_user(struct scratch *s, u8 kind, u64 from, u64 t
 
 		if (!piece || used > EVENT_BYTES)
 			break;
-		if (bpf_probe_read_user(s->data + used, piece, (void *)from)) {
+		if (bpf_probe_read_user(s->data + used, bounded(piece, 4095), (void *)from)) {
 			flags = STRING_FAULT;
 			break;
 		}

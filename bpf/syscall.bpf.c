@@ -22,6 +22,7 @@ int sys_exit(u64 *ctx)
 	if (!s)
 		return 0;
 	s->call = call;
+	s->number = number;
 	s->compat = compat;
 	s->ret = ctx[1];
 	call_args(regs, compat, s->args);

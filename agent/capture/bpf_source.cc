@@ -180,9 +180,43 @@ class Source final : public BpfSource {
   }
 
   const std::string& name() const override { return name_; }
+  const std::string& reason() const override { return reason_; }
 
  private:
+  // With security hooks where the kernel allows it, else without.
   absl::Status Load() {
+    if (LoadWith(true).ok() && AttachHooks().ok()) {
+      name_ = "lsm";
+      reason_ = "security hooks are traced";
+      return absl::OkStatus();
+    }
+    reason_ = absl::StrCat("no security hooks: ", *LastWords());
+    LastWords()->clear();
+    cairn_bpf__destroy(std::exchange(skeleton_.object, nullptr));
+    return LoadWith(false);
+  }
+
+  std::vector<std::pair<bpf_program*, bpf_link**>> Hooks() {
+    const auto& progs = skeleton_.object->progs;
+    auto& links = skeleton_.object->links;
+    return {{progs.see_unlink, &links.see_unlink},   {progs.see_rmdir, &links.see_rmdir},
+            {progs.see_mkdir, &links.see_mkdir},     {progs.see_mknod, &links.see_mknod},
+            {progs.see_symlink, &links.see_symlink}, {progs.see_chmod, &links.see_chmod},
+            {progs.see_chown, &links.see_chown},     {progs.see_truncate, &links.see_truncate},
+            {progs.see_link, &links.see_link},       {progs.see_rename, &links.see_rename}};
+  }
+
+  absl::Status AttachHooks() {
+    for (const auto& [program, link] : Hooks()) {
+      *link = bpf_program__attach(program);
+      if (*link == nullptr) {
+        return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadWith(bool hooks) {
     skeleton_.object = cairn_bpf__open();
     if (skeleton_.object == nullptr) return BpfError(errno, "open the BPF object");
     const KernelFeatures kernel = ReadKernelFeatures();
@@ -194,7 +228,10 @@ class Source final : public BpfSource {
     bpf_program__set_autoload(progs.uring_submit_req, kernel.uring_submit_req);
     bpf_program__set_autoload(progs.uring_complete, kernel.uring_complete);
     bpf_program__set_autoload(progs.uring_connect, kernel.uring_complete);
+    skeleton_.object->rodata->has_hooks = hooks;
+    for (const auto& [program, link] : Hooks()) bpf_program__set_autoload(program, hooks);
     auto& maps = skeleton_.object->maps;
+    bpf_map__set_max_entries(maps.slots, hooks ? 128 : 1);
     bpf_map__set_max_entries(maps.rings, cpus_ * RINGS);
     bpf_map__set_max_entries(maps.scratches, cpus_);
     bpf_map__set_max_entries(maps.counters, cpus_);
@@ -341,7 +378,8 @@ class Source final : public BpfSource {
   }
 
   const BpfOptions options_;
-  const std::string name_ = "tracepoint";
+  std::string name_ = "tracepoint";
+  std::string reason_;
   uint32_t cpus_ = 0;
   Skeleton skeleton_;
   std::vector<Fd> ring_fds_;

@@ -82,7 +82,7 @@ class Stream final : public Capture {
     }
     bpf_ = *std::move(source);
     backend_ = bpf_->name();
-    reason_ = "";
+    reason_ = bpf_->reason();
     epoll_event event = {};
     event.events = EPOLLIN;
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bpf_->wait_fd(), &event) != 0) {

@@ -265,7 +265,9 @@ void Decoder::DecodeFile(const EventView& view, Record* record) {
       break;
   }
   const EventString& target = view.strings[STRING_TARGET_ARGUMENT];
-  if (target.present) {
+  if (view.strings[STRING_TARGET].present) {
+    SetObjectPath(view.strings[STRING_TARGET], body, record->mutable_target());
+  } else if (target.present) {
     SetArgumentPath(target, view.strings[STRING_TARGET_BASE], record->mutable_target());
   }
 }
