@@ -158,6 +158,8 @@ std::vector<Command> PolicyCommands() {
   all.push_back(PolicySimulateCommand());
   all.push_back(PolicyHistoryCommand());
   all.push_back(PolicySchemaCommand());
+  all.push_back(PolicyImportCommand());
+  for (Command& command : PolicyBundleCommands()) all.push_back(std::move(command));
   all.push_back(Base("policy load", "", "Have cairnd load its policy files now",
                      "The files are checked here first; --force leaves that to cairnd, which keeps "
                      "the policy in force where they are wrong.",
