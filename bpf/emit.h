@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Building a record in the cpu's scratch and submitting it. Probes run with preemption off
- * and none of them in interrupts, so the scratch is theirs. event_submit() is the one
- * place where loss is counted.
+ * and none of them in interrupts, so the scratch is theirs. submit_bytes() is the one place
+ * where loss is counted.
  */
 #ifndef CAIRN_BPF_EMIT_H_
 #define CAIRN_BPF_EMIT_H_
@@ -80,25 +80,23 @@ static __always_inline void reader_wake(void *ring, struct event_filter *filter)
 		bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Sends what was built. What cannot be sent is counted, by cpu, ring and type. */
-static __always_inline void event_submit(struct scratch *s, u32 ring)
+/* Sends `used` bytes that begin with a header. What cannot be sent is counted, by cpu, ring
+ * and type. */
+static __always_inline void submit_bytes(void *data, u32 used, u32 type, u32 ring)
 {
-	struct event_header *header = (struct event_header *)s->data;
+	struct event_header *header = data;
 	u32 cpu = bpf_get_smp_processor_id();
 	struct event_counters *counts = bpf_map_lookup_elem(&counters, &cpu);
 	u32 index = cpu * RINGS + ring;
-	u32 used = s->used;
 	void *map;
 
 	if (!counts || ring >= RINGS)
 		return;
 	__sync_fetch_and_add(&counts->produced[ring], 1);
-	if (used > EVENT_BYTES)
-		used = EVENT_BYTES;
 	map = bpf_map_lookup_elem(&rings, &index);
 	if (map) {
 		header->time_ns = bpf_ktime_get_boot_ns();
-		if (bpf_ringbuf_output(map, s->data, used,
+		if (bpf_ringbuf_output(map, data, used,
 				       ring == RING_CRITICAL ? BPF_RB_FORCE_WAKEUP
 							     : BPF_RB_NO_WAKEUP) == 0) {
 			if (ring != RING_CRITICAL)
@@ -106,7 +104,17 @@ static __always_inline void event_submit(struct scratch *s, u32 ring)
 			return;
 		}
 	}
-	__sync_fetch_and_add(&counts->dropped[ring][header->type], 1);
+	__sync_fetch_and_add(&counts->dropped[ring][type & (EVENT_TYPES - 1)], 1);
+}
+
+static __always_inline void event_submit(struct scratch *s, u32 ring)
+{
+	struct event_header *header = (struct event_header *)s->data;
+	u32 used = s->used;
+
+	if (used > EVENT_BYTES)
+		used = EVENT_BYTES;
+	submit_bytes(s->data, used, header->type, ring);
 }
 
 /* Room for one more string of up to SCRATCH_SLACK bytes? The header is then at the offset

@@ -19,6 +19,7 @@
 #include "agent/capture/ring.h"
 #include "agent/capture/syscalls.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "bpf/cairn.skel.h"
 
@@ -154,15 +155,17 @@ class Source final : public BpfSource {
 
   absl::Status SetWanted(const policy::Wanted& wanted) override {
     FillFilter(wanted, &filter_[0]);
-    bpf_link*& link = skeleton_.object->links.enter_close;
-    if (wanted.Has(FILE_CLOSE) == (link != nullptr)) return absl::OkStatus();
-    if (link != nullptr) {
-      bpf_link__destroy(link);
-      link = nullptr;
+    const auto& progs = skeleton_.object->progs;
+    auto& links = skeleton_.object->links;
+    RETURN_IF_ERROR(AttachWhile(wanted.Has(FILE_CLOSE), progs.enter_close, -1, &links.enter_close));
+    const bool dns = wanted.Has(NET_DNS);
+    if (dns && !cgroup_.valid()) cgroup_ = OpenRootCgroup();
+    if (dns && !cgroup_.valid()) {
+      LogWarning("no unified control group hierarchy is mounted: no net.dns events");
       return absl::OkStatus();
     }
-    link = bpf_program__attach(skeleton_.object->progs.enter_close);
-    return link != nullptr ? absl::OkStatus() : BpfError(errno, "attach enter_close");
+    RETURN_IF_ERROR(AttachWhile(dns, progs.dns_out, cgroup_.get(), &links.dns_out));
+    return AttachWhile(dns, progs.dns_in, cgroup_.get(), &links.dns_in);
   }
 
   void FillHeartbeat(Heartbeat* heartbeat) const override {
@@ -204,6 +207,18 @@ class Source final : public BpfSource {
             {progs.see_symlink, &links.see_symlink}, {progs.see_chmod, &links.see_chmod},
             {progs.see_chown, &links.see_chown},     {progs.see_truncate, &links.see_truncate},
             {progs.see_link, &links.see_link},       {progs.see_rename, &links.see_rename}};
+  }
+
+  // Programs that cost every call, or every packet, are attached only while they are wanted.
+  static absl::Status AttachWhile(bool wanted, bpf_program* program, int cgroup, bpf_link** link) {
+    if (wanted == (*link != nullptr)) return absl::OkStatus();
+    if (!wanted) {
+      bpf_link__destroy(std::exchange(*link, nullptr));
+      return absl::OkStatus();
+    }
+    *link = cgroup < 0 ? bpf_program__attach(program) : bpf_program__attach_cgroup(program, cgroup);
+    if (*link != nullptr) return absl::OkStatus();
+    return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
   }
 
   absl::Status AttachHooks() {
@@ -388,6 +403,7 @@ class Source final : public BpfSource {
   Mapped<event_counters> counters_;
   Mapped<event_filter> filter_;
   std::vector<uint64_t> dropped_seen_;
+  Fd cgroup_;  // the root of the unified hierarchy
   Fd epoll_;
   Fd timer_;
   bool armed_ = false;

@@ -150,7 +150,7 @@ class Stream final : public Capture {
     Cred before;
     if (image) NoteCreds(header, &before);
     ledger::Subject* subject = image ? table_.Exec(view_) : SubjectOf(header);
-    if (!Refine(*subject, record)) return;
+    if (subject != nullptr && !Refine(*subject, record)) return;
     sink({.time_ns = header.time_ns, .record = record, .subject = subject});
     if (image) HandCredExec(header, before, subject, sink);
     if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
@@ -205,6 +205,7 @@ class Stream final : public Capture {
 
   // Of an act on credentials: as it was before; the header has them after it.
   ledger::Subject* SubjectOf(const event_header& header) {
+    if (header.pid == 0) return nullptr;  // a packet that came in
     if (header.layout != LAYOUT_CRED) return table_.Find(header);
     ledger::Subject* subject = table_.FindPid(header.pid);
     return subject != nullptr && subject->process.start_ns() == header.start_ns

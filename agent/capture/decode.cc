@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/capture/dns.h"
 #include "agent/capture/strings.h"
 
 namespace cairn::capture {
@@ -295,6 +296,14 @@ void Decoder::DecodeNet(const EventView& view, Record* record) {
       net->mutable_dst_ip()->assign(reinterpret_cast<const char*>(body.dst), bytes);
       net->set_dst_port(body.dst_port);
     }
+  }
+  if (record->type() == NET_DNS) {
+    uint32_t type = 0;
+    bool response = false;
+    ParseDnsQuestion(view.strings[STRING_VALUE].bytes, net->mutable_dns_name(), &type, &response);
+    net->set_dns_type(type);
+    net->set_dns_response(response);
+    net->clear_fd();
   }
   if (view.strings[STRING_SOCKET].present) SetSocketPath(view.strings[STRING_SOCKET], net);
 }

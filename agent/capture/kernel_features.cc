@@ -1,6 +1,8 @@
 #include "agent/capture/kernel_features.h"
 
 #include <bpf/btf.h>
+#include <fcntl.h>
+#include <mntent.h>
 
 #include <string>
 
@@ -32,6 +34,19 @@ KernelFeatures ReadKernelFeatures() {
   features.complete_has_cqe = complete == 3;
   btf__free(kernel);
   return features;
+}
+
+Fd OpenRootCgroup() {
+  FILE* mounts = setmntent("/proc/self/mounts", "re");
+  if (mounts == nullptr) return Fd();
+  Fd fd;
+  while (const mntent* mount = getmntent(mounts)) {
+    if (std::string(mount->mnt_type) != "cgroup2") continue;
+    fd.Reset(open(mount->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.valid()) break;
+  }
+  endmntent(mounts);
+  return fd;
 }
 
 }  // namespace cairn::capture

@@ -2,6 +2,8 @@
 #ifndef CAIRN_AGENT_CAPTURE_KERNEL_FEATURES_H_
 #define CAIRN_AGENT_CAPTURE_KERNEL_FEATURES_H_
 
+#include "base/fd.h"
+
 namespace cairn::capture {
 
 struct KernelFeatures {
@@ -14,6 +16,10 @@ struct KernelFeatures {
 
 // Reads /sys/kernel/btf/vmlinux; all false when there is none.
 KernelFeatures ReadKernelFeatures();
+
+// The root directory of the unified control group hierarchy, wherever it is mounted; none:
+// it is not.
+Fd OpenRootCgroup();
 
 }  // namespace cairn::capture
 

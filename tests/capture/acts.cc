@@ -115,6 +115,13 @@ long Accept() {
   (void)!connect(fd, reinterpret_cast<sockaddr*>(&address), length);
   return Result(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
 }
+long Dns() {
+  const char query[] = "\x12\x34\x01\0\0\1\0\0\0\0\0\0\5cairn\4test\0\0\1\0\1";
+  const sockaddr_in address = Loopback(53);
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  return Result(sendto(fd, query, sizeof(query) - 1, 0, reinterpret_cast<const sockaddr*>(&address),
+                       sizeof(address)));
+}
 long Mprotect() {
   void* at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return Result(mprotect(at, 4096, PROT_READ | PROT_EXEC));
@@ -233,6 +240,7 @@ const std::map<std::string, Act>& All() {
         {"socket", Socket},
         {"listen", Listen},
         {"accept", Accept},
+        {"dns", Dns},
         {"mprotect", Mprotect},
         {"mmap-write-exec", MmapWriteExec},
         {"unshare", Unshare},

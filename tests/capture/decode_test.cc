@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "agent/capture/dns.h"
 #include "gtest/gtest.h"
 #include "tests/capture/event_bytes.h"
 
@@ -138,6 +139,28 @@ TEST(Decode, AUnixPathEndsAtItsNulAnAbstractNameDoesNot) {
     Decoder decoder;
     EXPECT_EQ(decoder.Decode(view)->net().path(), want);
   }
+}
+
+TEST(Dns, TheQuestionOfAMessage) {
+  const std::string head("\x12\x34\x01\0\0\1\0\0\0\0\0\0", 12);
+  const std::string question("\7example\3com\0\0\x1c\0\1", 17);
+  std::string name;
+  uint32_t type = 0;
+  bool response = true;
+  ASSERT_TRUE(ParseDnsQuestion(head + question, &name, &type, &response));
+  EXPECT_EQ(name, "example.com");
+  EXPECT_EQ(type, 28u);
+  EXPECT_FALSE(response);
+  const std::string whole = head + question;
+  for (size_t size = 0; size + 2 < whole.size(); ++size) {  // the class is not read
+    EXPECT_FALSE(ParseDnsQuestion(whole.substr(0, size), &name, &type, &response)) << size;
+  }
+  std::string pointer = whole;
+  pointer[12] = '\xc0';
+  EXPECT_FALSE(ParseDnsQuestion(pointer, &name, &type, &response));
+  std::string longest = head;
+  for (int i = 0; i < 10; ++i) longest += std::string(1, 63) + std::string(63, 'a');
+  EXPECT_FALSE(ParseDnsQuestion(longest + std::string(5, 0), &name, &type, &response));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/capture/bpf_source.h"
 #include "agent/capture/capture.h"
+#include "agent/capture/kernel_features.h"
 #include "gtest/gtest.h"
 #include "proto/names.h"
 
@@ -235,6 +236,7 @@ class FileEvents : public Events, public ::testing::WithParamInterface<FileCase>
 
 TEST_P(FileEvents, RecordSaysWhatTheActDid) {
   const Said said = Do(GetParam().act);
+  if (said.ret == -ENOSYS) GTEST_SKIP() << "NOT TESTED: this kernel has no such call";
   const FileCase given = GetParam();
   FileCase want = given;
   std::string path = Expand(want.path, dir_);
@@ -259,7 +261,7 @@ TEST_P(FileEvents, RecordSaysWhatTheActDid) {
   EXPECT_FALSE(record.file().partial());
   EXPECT_EQ(record.target().path(), target);
   if (want.mode != 0) {
-    EXPECT_EQ(record.file().mode(), want.mode);
+    EXPECT_EQ(record.file().mode() & want.mode, want.mode);
   }
   if (given.source == PATH_OBJECT && std::string(want.act) != "open-chrooted") {
     struct stat status;
@@ -551,6 +553,21 @@ TEST_F(Events, SocketsOfEveryKind) {
       EXPECT_EQ(seen->record.net().backlog(), 5u);
     }
   }
+}
+
+TEST_F(Events, ANameAskedForIsSeenInThePacket) {
+  if (!OpenRootCgroup().valid()) GTEST_SKIP() << "NOT TESTED: no unified control groups mounted";
+  const Said said = Do("dns");
+  const Seen* seen = One(NET_DNS, said.pid, nullptr);
+  ASSERT_NE(seen, nullptr);
+  const Net& net = seen->record.net();
+  EXPECT_EQ(net.dns_name(), "cairn.test");
+  EXPECT_EQ(net.dns_type(), 1u);
+  EXPECT_FALSE(net.dns_response());
+  EXPECT_EQ(net.dst_port(), 53u);
+  EXPECT_EQ(net.protocol(), 17u);
+  EXPECT_EQ(net.dst_ip(), std::string("\x7f\0\0\1", 4));
+  EXPECT_FALSE(seen->record.has_ret());
 }
 
 TEST_F(Events, SocketsThroughUring) {

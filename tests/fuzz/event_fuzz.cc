@@ -4,6 +4,7 @@
 
 #include "agent/capture/cgroup.h"
 #include "agent/capture/decode.h"
+#include "agent/capture/dns.h"
 #include "agent/capture/event_view.h"
 #include "agent/capture/process_table.h"
 
@@ -14,6 +15,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       new ProcessTable({.live = 64, .lingering = 16, .reads_per_second = 0}, "/nonexistent");
   const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
   ParseCgroup(bytes);
+  std::string name;
+  uint32_t type;
+  bool response;
+  ParseDnsQuestion(bytes, &name, &type, &response);
   EventView view;
   if (!ParseEvent(bytes, &view)) return 0;
   cairn::Record* record = decoder->Decode(view);
