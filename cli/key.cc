@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/host.h"
 #include "base/io.h"
@@ -12,6 +13,7 @@
 #include "base/status.h"
 #include "cli/command.h"
 #include "cli/logs.h"
+#include "ledger/hpke.h"
 #include "ledger/note.h"
 
 namespace cairn::cli {
@@ -79,6 +81,21 @@ int RunKey(const Arguments& arguments, bool init) {
 int RunInit(const Arguments& arguments) { return RunKey(arguments, true); }
 int RunShow(const Arguments& arguments) { return RunKey(arguments, false); }
 
+// An auditor's key pair. The agent seals each epoch's tag key to its public half.
+int RunRecipient(const Arguments& arguments) {
+  const std::string& path = arguments.words()[0];
+  ForbidDumps();
+  absl::StatusOr<Secret32> key = ledger::LoadSecret(path);
+  if (absl::IsNotFound(key.status())) {
+    key = Secret32::Random();
+    const absl::Status saved = ledger::SaveSecret(*key, path);
+    if (!saved.ok()) return Fail(saved);
+  }
+  if (!key.ok()) return Fail(key.status());
+  std::puts(absl::BytesToHexString(ledger::X25519PublicKey(*key)).c_str());
+  return kOk;
+}
+
 }  // namespace
 
 std::vector<Command> KeyCommands() {
@@ -100,7 +117,17 @@ std::vector<Command> KeyCommands() {
   show.summary = "Print the verifier key of this host's log";
   show.options = options;
   show.run = RunShow;
-  return {init, show};
+  Command recipient;
+  recipient.name = "key recipient";
+  recipient.arguments = "FILE";
+  recipient.summary = "Make an auditor's key (unless FILE holds one) and print its public half";
+  recipient.details =
+      "The public half goes to log.recipients of agent.yaml. Keep FILE away from the hosts: with\n"
+      "it `cairn verify --recipient-key FILE` checks that each block was tagged by the key of its\n"
+      "time.";
+  recipient.min_words = recipient.max_words = 1;
+  recipient.run = RunRecipient;
+  return {init, show, recipient};
 }
 
 }  // namespace cairn::cli

@@ -12,6 +12,7 @@
 #include "cli/json.h"
 #include "cli/logs.h"
 #include "cli/terminal.h"
+#include "ledger/key.h"
 #include "ledger/verifier.h"
 
 namespace cairn::cli {
@@ -87,6 +88,8 @@ void PrintText(const std::string& path, const Report& report) {
   if (report.receipts > 0) {
     line("receipts", absl::StrCat(report.receipts, ", through block ", report.receipted));
   }
+  if (report.tags_checked > 0) line("tags", absl::StrCat(report.tags_checked, " checked"));
+  if (report.redacted > 0) line("redacted", absl::StrCat(report.redacted, " blocks"));
   if (report.anchored_from.has_value()) {
     line("anchored", absl::StrCat("from block ", *report.anchored_from));
   }
@@ -131,6 +134,8 @@ void PrintJson(const std::string& path, const Report& report) {
   json.Number("first_epoch", report.first_epoch);
   if (report.incomplete_from.has_value()) json.Number("incomplete_from", *report.incomplete_from);
   if (report.anchored_from.has_value()) json.Number("anchored_from", *report.anchored_from);
+  json.Number("tags_checked", report.tags_checked);
+  json.Number("redacted", report.redacted);
   json.Number("receipts", report.receipts);
   json.Number("receipted", report.receipted);
   std::vector<std::string> findings;
@@ -165,12 +170,19 @@ int RunVerify(const Arguments& arguments) {
   if (format != "text" && format != "json") return Fail(kUsage, "verify: -o is text or json");
   const auto logs = LogsOf(arguments);
   if (!logs.ok()) return Fail(logs.status());
+  absl::StatusOr<Secret32> recipient_key = absl::NotFoundError("");
+  if (arguments.Has("--recipient-key")) {
+    recipient_key = ledger::LoadSecret(arguments.Get("--recipient-key"));
+    if (!recipient_key.ok()) return Fail(recipient_key.status());
+  }
   int worst = kOk;
   for (const std::string& log : *logs) {
     ledger::VerifyOptions options;
     if (const absl::Status keys = FillKeys(arguments, log, &options); !keys.ok()) {
       return Fail(keys);
     }
+    options.allow_redacted = arguments.Has("--redacted");
+    if (recipient_key.ok()) options.recipient_key = &*recipient_key;
     options.receipts_dir = arguments.Get("--receipts");
     if (arguments.Has("--through")) {
       const auto note = ReadFile(arguments.Get("--through"), 64 << 10);
@@ -210,6 +222,9 @@ Command VerifyCommand() {
       {"--collector-key", "VKEY", "the collector's verifier key, to check receipts"},
       {"--receipts", "DIR", "where receipts are (DIR/receipts)"},
       {"--through", "NOTE", "a file with a checkpoint that the log must contain"},
+      {"--recipient-key", "FILE",
+       "an auditor's private key (`cairn key recipient`): check every block's tag"},
+      {"--redacted", "", "an exported copy with redacted blocks is as good"},
       {"--output", "FORMAT", "text (default) or json", 'o'},
       kConfigOption,
   };

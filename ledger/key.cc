@@ -39,24 +39,7 @@ int HexDigit(char c) {
 
 }  // namespace
 
-SigningKey::SigningKey(Secret32 seed) : seed_(std::move(seed)) {
-  const Pkey key = PrivateKey(seed_.data());
-  public_key_.resize(32);
-  size_t size = public_key_.size();
-  if (key == nullptr ||
-      EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<uint8_t*>(public_key_.data()),
-                                  &size) != 1) {
-    std::abort();  // OpenSSL without Ed25519: no part of cairn can work
-  }
-}
-
-SigningKey SigningKey::Generate() { return SigningKey(Secret32::Random()); }
-
-SigningKey SigningKey::Clone() const { return SigningKey(Secret32(seed_.data())); }
-
-SigningKey SigningKey::FromSeed(Secret32 seed) { return SigningKey(std::move(seed)); }
-
-absl::StatusOr<SigningKey> SigningKey::Load(const std::string& path) {
+absl::StatusOr<Secret32> LoadSecret(const std::string& path) {
   ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
   struct stat st;
   if (::fstat(fd.get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", path));
@@ -80,15 +63,15 @@ absl::StatusOr<SigningKey> SigningKey::Load(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": not a key file (64 lower-case hexadecimal digits and a newline)"));
   }
-  return SigningKey(std::move(seed));
+  return seed;
 }
 
-absl::Status SigningKey::Save(const std::string& path) const {
+absl::Status SaveSecret(const Secret32& secret, const std::string& path) {
   char text[kHexDigits + 1];
   constexpr char kDigits[] = "0123456789abcdef";
   for (size_t i = 0; i < Secret32::kSize; ++i) {
-    text[2 * i] = kDigits[seed_.data()[i] >> 4];
-    text[2 * i + 1] = kDigits[seed_.data()[i] & 15];
+    text[2 * i] = kDigits[secret.data()[i] >> 4];
+    text[2 * i + 1] = kDigits[secret.data()[i] & 15];
   }
   text[kHexDigits] = '\n';
   const auto write = [&]() -> absl::Status {
@@ -103,6 +86,30 @@ absl::Status SigningKey::Save(const std::string& path) const {
   Wipe(text, sizeof text);
   return status;
 }
+
+SigningKey::SigningKey(Secret32 seed) : seed_(std::move(seed)) {
+  const Pkey key = PrivateKey(seed_.data());
+  public_key_.resize(32);
+  size_t size = public_key_.size();
+  if (key == nullptr ||
+      EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<uint8_t*>(public_key_.data()),
+                                  &size) != 1) {
+    std::abort();  // OpenSSL without Ed25519: no part of cairn can work
+  }
+}
+
+SigningKey SigningKey::Generate() { return SigningKey(Secret32::Random()); }
+
+SigningKey SigningKey::Clone() const { return SigningKey(Secret32(seed_.data())); }
+
+SigningKey SigningKey::FromSeed(Secret32 seed) { return SigningKey(std::move(seed)); }
+
+absl::StatusOr<SigningKey> SigningKey::Load(const std::string& path) {
+  ASSIGN_OR_RETURN(Secret32 seed, LoadSecret(path));
+  return SigningKey(std::move(seed));
+}
+
+absl::Status SigningKey::Save(const std::string& path) const { return SaveSecret(seed_, path); }
 
 std::string SigningKey::Sign(absl::string_view message) const {
   const Pkey key = PrivateKey(seed_.data());

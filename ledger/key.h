@@ -10,18 +10,21 @@
 
 namespace cairn::ledger {
 
+// A private key's file: 64 lower-case hexadecimal digits and a newline, mode 0600, owned by who
+// loads it or by root. InvalidArgument: its content. PermissionDenied: its mode or owner.
+absl::StatusOr<Secret32> LoadSecret(const std::string& path);
+// Makes such a file, durably. AlreadyExists: a key is never overwritten.
+absl::Status SaveSecret(const Secret32& secret, const std::string& path);
+
 // A private key in locked memory. Move only. Sign from one thread at a time.
 class SigningKey {
  public:
   static SigningKey Generate();
   // RFC 8032 seed, 32 bytes.
   static SigningKey FromSeed(Secret32 seed);
-  // A file of 64 hexadecimal digits and a newline, mode 0600, owned by the caller, made by
-  // `cairn key init`. InvalidArgument: its content. PermissionDenied: its mode or owner.
+  // LoadSecret and SaveSecret of its seed.
   static absl::StatusOr<SigningKey> Load(const std::string& path);
-  // Makes such a file, durably. AlreadyExists: a key is never overwritten.
   absl::Status Save(const std::string& path) const;
-
   SigningKey Clone() const;
   const std::string& public_key() const { return public_key_; }  // 32 bytes
   std::string Sign(absl::string_view message) const;             // 64 bytes
