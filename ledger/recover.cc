@@ -164,10 +164,11 @@ class Recoverer {
 
   void Describe(const StreamVerifier& verifier) {
     out_.state = verifier.state();
-    out_.previous_end = verifier.sealed() ? "sealed" : "torn";
+    const bool stopped = verifier.sealed() && verifier.close_reason() == "stop";
+    out_.previous_end = !verifier.sealed() ? "torn" : stopped ? "sealed" : "interrupted";
     out_.previous_valid_bytes = verifier.offset();
     if (!verifier.sealed()) out_.state.next_epoch = verifier.header().epoch() + 1;
-    if (!verifier.sealed() || verifier.close_reason() != "stop") out_.clean = false;
+    if (!stopped) out_.clean = false;
     out_.record.set_epoch(verifier.header().epoch());
     out_.record.set_valid_bytes(verifier.offset());
     out_.record.set_size(verifier.state().size);

@@ -14,7 +14,7 @@ namespace cairn::ledger {
 
 struct Recovered {
   LogState state;            // where the next segment begins
-  std::string previous_end;  // none | sealed | torn: for its header
+  std::string previous_end;  // none | sealed | interrupted | torn: for its header
   uint64_t previous_valid_bytes = 0;
   bool clean = true;  // the log was closed by the agent, or is new
   Recovery record;    // what agent.recovery says, unless clean

@@ -48,6 +48,20 @@ LogState LogState::Claimed(const SegmentHeader& header) {
   return state;
 }
 
+namespace {
+
+bool SaysSealed(const SegmentHeader& header) {
+  return header.previous_end() == "sealed" || header.previous_end() == "interrupted";
+}
+
+}  // namespace
+
+bool KeyAsAnnounced(const SegmentEnd& before, const SegmentHeader& header,
+                    absl::string_view epoch_key) {
+  return header.previous_end() != "sealed" || before.announced_key.empty() ||
+         before.announced_key == epoch_key;
+}
+
 std::optional<Mismatch> CheckLink(const SegmentEnd& before, const SegmentHeader& header) {
   const LogState& state = before.state;
   if (header.origin() != state.origin) {
@@ -63,7 +77,7 @@ std::optional<Mismatch> CheckLink(const SegmentEnd& before, const SegmentHeader&
       claimed.chain != state.chain || claimed.frontier.hashes() != state.frontier.hashes()) {
     return Mismatch{"splice", "the header does not continue the log before it"};
   }
-  const bool says_sealed = header.previous_end() == "sealed";
+  const bool says_sealed = SaysSealed(header);
   if (says_sealed && !before.sealed) {
     return Mismatch{"unsealed", "the epoch before was sealed, but its seal is missing"};
   }
@@ -286,7 +300,7 @@ absl::Status StreamVerifier::Impl::CheckHeader() {
   before.state = state_;
   if (!had_segment_) {
     // How the segment before ended is not known here; where the log stood is.
-    before.sealed = header_.previous_end() == "sealed";
+    before.sealed = SaysSealed(header_);
     before.bytes = header_.previous_valid_bytes();
   }
   const std::optional<Mismatch> mismatch = CheckLink(before, header_);
@@ -374,8 +388,7 @@ absl::Status StreamVerifier::Impl::TakeOpen(const EpochOpen& open) {
       open.root() != View(root) || open.chain() != View(state_.chain)) {
     return FailHere("open", "the epoch's opening does not fit its header and the log before it");
   }
-  if (previous_.sealed && !previous_.announced_key.empty() &&
-      previous_.announced_key != open.public_key()) {
+  if (!KeyAsAnnounced(previous_, header_, open.public_key())) {
     return FailHere("open", "the epoch's key is not the one the epoch before announced");
   }
   epoch_key_ = open.public_key();

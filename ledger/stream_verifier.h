@@ -62,6 +62,11 @@ struct Mismatch {
 };
 std::optional<Mismatch> CheckLink(const SegmentEnd& before, const SegmentHeader& header);
 
+// Whether an epoch's key is the one the epoch before announced. Only a run that ended between
+// two epochs (`previous_end` interrupted, and a recovery record) could not keep its word.
+bool KeyAsAnnounced(const SegmentEnd& before, const SegmentHeader& header,
+                    absl::string_view epoch_key);
+
 struct StreamOptions {
   // Whose signature counts; its name is the origin. None: hashes are checked, signatures of
   // the log key are not, and nothing is vouched for.

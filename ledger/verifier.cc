@@ -288,8 +288,8 @@ void LogVerifier::Link() {
     if (i > 0) before = segments_[i - 1];
     if (before.finding.has_value() && before.finding->code != "torn") continue;
     std::optional<Mismatch> mismatch = CheckLink(before.end, segment.header);
-    if (!mismatch && before.end.sealed && !before.end.announced_key.empty() &&
-        before.end.announced_key != segment.epoch_key) {
+    if (!mismatch && !segment.epoch_key.empty() &&
+        !KeyAsAnnounced(before.end, segment.header, segment.epoch_key)) {
       mismatch = Mismatch{"open", "the epoch's key is not the one the epoch before announced"};
     }
     if (!mismatch) continue;

@@ -136,6 +136,26 @@ TEST(Recover, ZeroFilledAndGarbageTailsGoToQuarantine) {
   }
 }
 
+// The next key was announced, and died with the run.
+TEST(Recover, ACrashBetweenTwoEpochsIsNoTampering) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  ASSERT_TRUE(log.Append("/a").ok());
+  ASSERT_TRUE(log.ledger->Rotate("signal").ok());
+  log.Crash();
+  std::filesystem::remove(log.SegmentPath(1));
+  const CheckpointFile newest = *ReadCheckpointFile(log.dir.path());
+  ASSERT_EQ(newest.segment, "0000000000.seg") << "the second epoch was never committed";
+  ASSERT_TRUE(log.Open().ok());
+  ASSERT_TRUE(log.ledger->Close("stop").ok());
+  Recovery recovery;
+  ASSERT_TRUE(HasRecovery(log.dir.path(), &recovery));
+  EXPECT_EQ(recovery.how(), "interrupted");
+  const Report report = log.Verify();
+  EXPECT_EQ(report.verdict, Verdict::kOk)
+      << (report.findings.empty() ? "" : report.findings[0].ToString());
+}
+
 TEST(Recover, EmptyOrHalfMadeNextSegmentIsSetAside) {
   TestLog made;
   MakeCrashed(&made);
