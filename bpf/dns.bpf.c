@@ -102,10 +102,10 @@ static __always_inline void see_packet(struct __sk_buff *skb, u32 out)
 	if (!at || skb->len < at + 12)
 		return;
 	len = skb->len - at;
-	if (len > DNS_BYTES - 1)
-		len = DNS_BYTES - 1;
-	len = bounded(len, DNS_BYTES - 1);
-	if (len == 0 || bpf_skb_load_bytes(skb, at, event->message, len))
+	if (len > DNS_BYTES)
+		len = DNS_BYTES;
+	len = bounded(len - 1, DNS_BYTES - 1) + 1; /* never 0, and the verifier sees it */
+	if (bpf_skb_load_bytes(skb, at, event->message, len))
 		return;
 	if (out)
 		put_sender(&event->header);

@@ -9,55 +9,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cstdarg>
-#include <cstdio>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "agent/capture/kernel_features.h"
+#include "agent/capture/bpf_programs.h"
 #include "agent/capture/merge.h"
 #include "agent/capture/ring.h"
 #include "agent/capture/syscalls.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/status.h"
-#include "bpf/cairn.skel.h"
 
 namespace cairn::capture {
 namespace {
 
 constexpr uint64_t kBusyNapNs = 1'000'000;  // between looks while events come
 constexpr uint64_t kLossLookNs = 100'000'000;
-
-std::string* LastWords() {
-  static auto* words = new std::string;
-  return words;
-}
-
-// Keeps libbpf's last warning, which says why the kernel refused.
-int KeepWarning(libbpf_print_level level, const char* format, va_list args) {
-  if (level != LIBBPF_WARN) return 0;
-  char line[512];
-  const int length = vsnprintf(line, sizeof(line), format, args);
-  if (length > 0 && LastWords()->empty()) {
-    *LastWords() = std::string(absl::StripSuffix(line, "\n"));
-  }
-  return 0;
-}
-
-absl::Status BpfError(int error, absl::string_view what) {
-  absl::Status status = ErrnoStatus(error < 0 ? -error : error, what);
-  if (LastWords()->empty()) return status;
-  return absl::Status(status.code(), absl::StrCat(status.message(), " (", *LastWords(), ")"));
-}
-
-struct Skeleton {
-  cairn_bpf* object = nullptr;
-  Skeleton() = default;
-  Skeleton(const Skeleton&) = delete;
-  Skeleton& operator=(const Skeleton&) = delete;
-  ~Skeleton() { cairn_bpf__destroy(object); }
-};
+constexpr uint64_t kIntegrityLookNs = 1'000'000'000;
 
 template <typename T>
 class Mapped {
@@ -72,6 +39,7 @@ class Mapped {
     data_ = static_cast<T*>(data);
     return absl::OkStatus();
   }
+  T* get() const { return data_; }
   T* operator->() const { return data_; }
   T& operator[](size_t i) const { return data_[i]; }
 
@@ -106,18 +74,15 @@ class Source final : public BpfSource {
   explicit Source(const BpfOptions& options) : options_(options) {}
 
   absl::Status Start() {
-    LastWords()->clear();
-    libbpf_set_print(KeepWarning);
     cpus_ = static_cast<uint32_t>(libbpf_num_possible_cpus());
     if (cpus_ == 0 || cpus_ > EVENT_CPUS) {
       return absl::UnimplementedError(absl::StrCat(cpus_, " cpus: at most ", int{EVENT_CPUS}));
     }
-    RETURN_IF_ERROR(Load());
+    RETURN_IF_ERROR(programs_.Load(cpus_));
     RETURN_IF_ERROR(MapShared());
     RETURN_IF_ERROR(MakeRings());
-    RETURN_IF_ERROR(WireHandlers());
     RETURN_IF_ERROR(MakeWait());
-    return Attach();
+    return programs_.Attach();
   }
 
   int wait_fd() const override { return epoll_.get(); }
@@ -155,20 +120,26 @@ class Source final : public BpfSource {
 
   absl::Status SetWanted(const policy::Wanted& wanted) override {
     FillFilter(wanted, &filter_[0]);
-    const auto& progs = skeleton_.object->progs;
-    auto& links = skeleton_.object->links;
-    RETURN_IF_ERROR(AttachWhile(wanted.Has(FILE_CLOSE), progs.enter_close, -1, &links.enter_close));
-    const bool dns = wanted.Has(NET_DNS);
-    if (dns && !cgroup_.valid()) cgroup_ = OpenRootCgroup();
-    if (dns && !cgroup_.valid()) {
-      LogWarning("no unified control group hierarchy is mounted: no net.dns events");
-      return absl::OkStatus();
-    }
-    RETURN_IF_ERROR(AttachWhile(dns, progs.dns_out, cgroup_.get(), &links.dns_out));
-    return AttachWhile(dns, progs.dns_in, cgroup_.get(), &links.dns_in);
+    shadow_ = *filter_.get();
+    return programs_.AttachWanted(wanted.Has(FILE_CLOSE), wanted.Has(NET_DNS));
+  }
+
+  void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) override {
+    const uint64_t now = BootTimeNs();
+    if (now - integrity_looked_ns_ < kIntegrityLookNs) return;
+    integrity_looked_ns_ = now;
+    programs_.Repair(sink);
+    event_filter kernel = *filter_.get();
+    kernel.asleep = shadow_.asleep;
+    if (memcmp(&kernel, &shadow_, sizeof(kernel)) == 0) return;
+    const uint32_t asleep = filter_->asleep;
+    *filter_.get() = shadow_;
+    filter_->asleep = asleep;
+    sink("somebody else wrote to the filter of our BPF programs; put back");
   }
 
   void FillHeartbeat(Heartbeat* heartbeat) const override {
+    programs_.FillHeartbeat(heartbeat);
     for (uint32_t i = 0; i < streams_.size(); ++i) {
       RingState* state = heartbeat->add_rings();
       const event_counters& counts = counters_[i / RINGS];
@@ -182,82 +153,13 @@ class Source final : public BpfSource {
     }
   }
 
-  const std::string& name() const override { return name_; }
-  const std::string& reason() const override { return reason_; }
+  const std::string& name() const override { return programs_.name(); }
+  const std::string& reason() const override { return programs_.reason(); }
 
  private:
-  // With security hooks where the kernel allows it, else without.
-  absl::Status Load() {
-    if (LoadWith(true).ok() && AttachHooks().ok()) {
-      name_ = "lsm";
-      reason_ = "security hooks are traced";
-      return absl::OkStatus();
-    }
-    reason_ = absl::StrCat("no security hooks: ", *LastWords());
-    LastWords()->clear();
-    cairn_bpf__destroy(std::exchange(skeleton_.object, nullptr));
-    return LoadWith(false);
-  }
-
-  std::vector<std::pair<bpf_program*, bpf_link**>> Hooks() {
-    const auto& progs = skeleton_.object->progs;
-    auto& links = skeleton_.object->links;
-    return {{progs.see_unlink, &links.see_unlink},   {progs.see_rmdir, &links.see_rmdir},
-            {progs.see_mkdir, &links.see_mkdir},     {progs.see_mknod, &links.see_mknod},
-            {progs.see_symlink, &links.see_symlink}, {progs.see_chmod, &links.see_chmod},
-            {progs.see_chown, &links.see_chown},     {progs.see_truncate, &links.see_truncate},
-            {progs.see_link, &links.see_link},       {progs.see_rename, &links.see_rename}};
-  }
-
-  // Programs that cost every call, or every packet, are attached only while they are wanted.
-  static absl::Status AttachWhile(bool wanted, bpf_program* program, int cgroup, bpf_link** link) {
-    if (wanted == (*link != nullptr)) return absl::OkStatus();
-    if (!wanted) {
-      bpf_link__destroy(std::exchange(*link, nullptr));
-      return absl::OkStatus();
-    }
-    *link = cgroup < 0 ? bpf_program__attach(program) : bpf_program__attach_cgroup(program, cgroup);
-    if (*link != nullptr) return absl::OkStatus();
-    return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
-  }
-
-  absl::Status AttachHooks() {
-    for (const auto& [program, link] : Hooks()) {
-      *link = bpf_program__attach(program);
-      if (*link == nullptr) {
-        return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status LoadWith(bool hooks) {
-    skeleton_.object = cairn_bpf__open();
-    if (skeleton_.object == nullptr) return BpfError(errno, "open the BPF object");
-    const KernelFeatures kernel = ReadKernelFeatures();
-    skeleton_.object->rodata->typed_reads = kernel.typed_reads;
-    skeleton_.object->rodata->complete_has_cqe = kernel.complete_has_cqe;
-    const auto& progs = skeleton_.object->progs;
-    // Before 6.4 the request is this tracepoint's first argument from 5.19 on; older: no io_uring.
-    bpf_program__set_autoload(progs.uring_submit_sqe, kernel.uring_submit_sqe);
-    bpf_program__set_autoload(progs.uring_submit_req, kernel.uring_submit_req);
-    bpf_program__set_autoload(progs.uring_complete, kernel.uring_complete);
-    bpf_program__set_autoload(progs.uring_connect, kernel.uring_complete);
-    skeleton_.object->rodata->has_hooks = hooks;
-    for (const auto& [program, link] : Hooks()) bpf_program__set_autoload(program, hooks);
-    auto& maps = skeleton_.object->maps;
-    bpf_map__set_max_entries(maps.slots, hooks ? 128 : 1);
-    bpf_map__set_max_entries(maps.rings, cpus_ * RINGS);
-    bpf_map__set_max_entries(maps.scratches, cpus_);
-    bpf_map__set_max_entries(maps.counters, cpus_);
-    const int error = cairn_bpf__load(skeleton_.object);
-    return error == 0 ? absl::OkStatus() : BpfError(error, "load the BPF programs");
-  }
-
   absl::Status MapShared() {
-    auto& maps = skeleton_.object->maps;
-    RETURN_IF_ERROR(counters_.Map(bpf_map__fd(maps.counters), cpus_));
-    RETURN_IF_ERROR(filter_.Map(bpf_map__fd(maps.filters), 1));
+    RETURN_IF_ERROR(counters_.Map(programs_.counters_fd(), cpus_));
+    RETURN_IF_ERROR(filter_.Map(programs_.filters_fd(), 1));
     dropped_seen_.resize(size_t{cpus_} * RINGS * EVENT_TYPES);
     size_t slot = 0;
     filter_->own[slot++] = static_cast<uint32_t>(getpid());
@@ -268,62 +170,18 @@ class Source final : public BpfSource {
   }
 
   absl::Status MakeRings() {
-    const int outer = bpf_map__fd(skeleton_.object->maps.rings);
+    const int outer = programs_.rings_fd();
     for (uint32_t i = 0; i < cpus_ * RINGS; ++i) {
       Fd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "cairn_ring", 0, 0, options_.ring_bytes, nullptr));
-      if (!fd.valid()) return BpfError(errno, "make a ring");
+      if (!fd.valid()) return ErrnoStatus(errno, "make a ring");
       const int inner = fd.get();
       if (bpf_map_update_elem(outer, &i, &inner, BPF_ANY) != 0)
-        return BpfError(errno, "add a ring");
+        return ErrnoStatus(errno, "add a ring");
       ASSIGN_OR_RETURN(Ring ring, Ring::Map(inner, options_.ring_bytes));
       streams_.push_back(RingStream{std::move(ring)});
       ring_fds_.push_back(std::move(fd));
     }
     return absl::OkStatus();
-  }
-
-  absl::Status SetHandler(uint32_t first, uint32_t last, const bpf_program* program) {
-    const int fd = bpf_program__fd(program);
-    for (uint32_t call = first; call <= last; ++call) {
-      if (bpf_map_update_elem(bpf_map__fd(skeleton_.object->maps.handlers), &call, &fd, BPF_ANY)) {
-        return BpfError(errno, "wire a system call to its program");
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status WireHandlers() {
-    const auto& progs = skeleton_.object->progs;
-    RETURN_IF_ERROR(SetHandler(CALL_OPEN, CALL_OPEN_HANDLE, progs.call_open));
-    RETURN_IF_ERROR(SetHandler(CALL_WRITE, CALL_WRITE, progs.call_write));
-    RETURN_IF_ERROR(SetHandler(CALL_READ, CALL_READ, progs.call_read));
-    RETURN_IF_ERROR(SetHandler(CALL_SENDFILE, CALL_COPY, progs.call_copy));
-    RETURN_IF_ERROR(SetHandler(CALL_MKDIR, CALL_RMDIR, progs.call_path));
-    RETURN_IF_ERROR(SetHandler(CALL_RENAME, CALL_LINKAT, progs.call_two_paths));
-    RETURN_IF_ERROR(SetHandler(CALL_CHMOD, CALL_TRUNCATE, progs.call_path));
-    for (const uint32_t call : {CALL_FCHMOD, CALL_FCHOWN, CALL_FTRUNCATE}) {
-      RETURN_IF_ERROR(SetHandler(call, call, progs.call_fd));
-    }
-    RETURN_IF_ERROR(SetHandler(CALL_CONNECT, CALL_BIND, progs.call_address));
-    RETURN_IF_ERROR(SetHandler(CALL_BPF, CALL_BPF, progs.call_bpf));
-    RETURN_IF_ERROR(SetHandler(CALL_EXECVE, CALL_EXECVEAT, progs.call_exec));
-    RETURN_IF_ERROR(SetHandler(CALL_SETUID, CALL_CAPSET, progs.call_cred));
-    RETURN_IF_ERROR(SetHandler(CALL_SETXATTR, CALL_UTIMENSAT, progs.call_path));
-    RETURN_IF_ERROR(SetHandler(CALL_FSETXATTR, CALL_FSETXATTR, progs.call_fd));
-    RETURN_IF_ERROR(SetHandler(CALL_DUP, CALL_PIPE, progs.call_made));
-    RETURN_IF_ERROR(SetHandler(CALL_MMAP, CALL_MPROTECT, progs.call_plain));
-    RETURN_IF_ERROR(SetHandler(CALL_SOCKET, CALL_ACCEPT, progs.call_socket));
-    RETURN_IF_ERROR(SetHandler(CALL_KILL, CALL_TGKILL, progs.call_plain));
-    RETURN_IF_ERROR(SetHandler(CALL_MOUNT, CALL_UMOUNT, progs.call_mount));
-    RETURN_IF_ERROR(SetHandler(CALL_MOVE_MOUNT, CALL_MOVE_MOUNT, progs.call_two_paths));
-    RETURN_IF_ERROR(SetHandler(CALL_PTRACE, CALL_SETNS, progs.call_plain));
-    if (bpf_program__autoload(progs.uring_connect)) {
-      const uint32_t zero = 0;
-      const int fd = bpf_program__fd(progs.uring_connect);
-      const int map = bpf_map__fd(skeleton_.object->maps.uring_handlers);
-      if (bpf_map_update_elem(map, &zero, &fd, BPF_ANY)) return BpfError(errno, "wire io_uring");
-    }
-    return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
   }
 
   absl::Status MakeWait() {
@@ -342,28 +200,6 @@ class Source final : public BpfSource {
       }
     }
     Arm(kBusyNapNs);
-    return absl::OkStatus();
-  }
-
-  absl::Status Attach() {
-    const auto& progs = skeleton_.object->progs;
-    auto& links = skeleton_.object->links;
-    const std::pair<bpf_program*, bpf_link**> hooks[] = {
-        {progs.process_exec, &links.process_exec},
-        {progs.process_fork, &links.process_fork},
-        {progs.process_exit, &links.process_exit},
-        {progs.uring_submit_sqe, &links.uring_submit_sqe},
-        {progs.uring_submit_req, &links.uring_submit_req},
-        {progs.uring_complete, &links.uring_complete},
-        {progs.sys_exit, &links.sys_exit},
-    };
-    for (const auto& [program, link] : hooks) {
-      if (!bpf_program__autoload(program)) continue;
-      *link = bpf_program__attach(program);
-      if (*link == nullptr) {
-        return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
-      }
-    }
     return absl::OkStatus();
   }
 
@@ -393,17 +229,16 @@ class Source final : public BpfSource {
   }
 
   const BpfOptions options_;
-  std::string name_ = "tracepoint";
-  std::string reason_;
   uint32_t cpus_ = 0;
-  Skeleton skeleton_;
+  BpfPrograms programs_;
   std::vector<Fd> ring_fds_;
   std::vector<RingStream> streams_;  // ring r of cpu c at c * RINGS + r
   std::vector<std::pair<uint64_t, uint32_t>> heap_;
   Mapped<event_counters> counters_;
   Mapped<event_filter> filter_;
+  event_filter shadow_ = {};  // what we last wrote there
+  uint64_t integrity_looked_ns_ = 0;
   std::vector<uint64_t> dropped_seen_;
-  Fd cgroup_;  // the root of the unified hierarchy
   Fd epoll_;
   Fd timer_;
   bool armed_ = false;

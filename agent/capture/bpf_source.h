@@ -38,6 +38,8 @@ class BpfSource {
   virtual void DrainLoss(
       absl::FunctionRef<void(uint32_t, event_ring, EventType, uint64_t)> sink) = 0;
   virtual absl::Status SetWanted(const policy::Wanted& wanted) = 0;
+  // Once a second: were our maps changed by somebody else? Says what, and puts it back.
+  virtual void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) = 0;
   virtual void FillHeartbeat(Heartbeat* heartbeat) const = 0;
   virtual const std::string& name() const = 0;    // "tracepoint" or "lsm"
   virtual const std::string& reason() const = 0;  // why that one

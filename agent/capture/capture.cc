@@ -46,6 +46,12 @@ class Stream final : public Capture {
         ++count;
       });
     }
+    if (bpf_ != nullptr) {
+      bpf_->CheckIntegrity([&](const std::string& what) {
+        HandTamper(what, sink);
+        ++count;
+      });
+    }
     last_drain_ns_ = BootTimeNs();
     return count + DrainAudit(sink);
   }
@@ -267,6 +273,16 @@ class Stream final : public Capture {
     loss->set_from_ns(last_drain_ns_);
     loss->set_to_ns(now);
     sink({.time_ns = now, .record = &loss_, .subject = nullptr});
+  }
+
+  void HandTamper(const std::string& what, absl::FunctionRef<void(const Captured&)> sink) {
+    Record record;
+    record.set_type(AGENT_TAMPER_ATTEMPT);
+    record.set_source(SOURCE_AGENT);
+    record.set_severity(SEVERITY_CRITICAL);
+    record.mutable_notice()->set_what("our BPF maps were changed");
+    record.mutable_notice()->set_detail(what);
+    sink({.time_ns = BootTimeNs(), .record = &record, .subject = nullptr});
   }
 
   const CaptureOptions options_;

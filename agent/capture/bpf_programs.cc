@@ -1,0 +1,257 @@
+#include "agent/capture/bpf_programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <openssl/sha.h>
+
+#include <cstdarg>
+#include <cstdio>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "agent/capture/kernel_features.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "bpf/cairn.skel.h"
+#include "bpf/event.h"
+
+namespace cairn::capture {
+namespace {
+
+std::string* LastWords() {
+  static auto* words = new std::string;
+  return words;
+}
+
+// Keeps libbpf's last warning, which says why the kernel refused.
+int KeepWarning(libbpf_print_level level, const char* format, va_list args) {
+  if (level != LIBBPF_WARN) return 0;
+  char line[512];
+  const int length = vsnprintf(line, sizeof(line), format, args);
+  if (length > 0 && LastWords()->empty()) {
+    *LastWords() = std::string(absl::StripSuffix(line, "\n"));
+  }
+  return 0;
+}
+
+absl::Status BpfError(int error, absl::string_view what) {
+  absl::Status status = ErrnoStatus(error < 0 ? -error : error, what);
+  if (LastWords()->empty()) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), " (", *LastWords(), ")"));
+}
+
+// Attached while `wanted`. `cgroup`: where it is attached to one; -1: it is not.
+absl::Status AttachWhile(bool wanted, bpf_program* program, int cgroup, bpf_link** link) {
+  if (wanted == (*link != nullptr)) return absl::OkStatus();
+  if (!wanted) {
+    bpf_link__destroy(std::exchange(*link, nullptr));
+    return absl::OkStatus();
+  }
+  *link = cgroup < 0 ? bpf_program__attach(program) : bpf_program__attach_cgroup(program, cgroup);
+  if (*link != nullptr) return absl::OkStatus();
+  return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
+}
+
+// The kernel's id of a loaded program, and its tag; 0: not loaded.
+uint32_t ProgramId(const bpf_program* program, std::string* tag) {
+  bpf_prog_info info = {};
+  uint32_t size = sizeof(info);
+  const int fd = bpf_program__fd(program);
+  if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return 0;
+  if (tag != nullptr) tag->assign(reinterpret_cast<const char*>(info.tag), sizeof(info.tag));
+  return info.id;
+}
+
+}  // namespace
+
+BpfPrograms::~BpfPrograms() { cairn_bpf__destroy(object_); }
+
+int BpfPrograms::rings_fd() const { return bpf_map__fd(object_->maps.rings); }
+int BpfPrograms::counters_fd() const { return bpf_map__fd(object_->maps.counters); }
+int BpfPrograms::filters_fd() const { return bpf_map__fd(object_->maps.filters); }
+
+// With security hooks where the kernel allows it, else without; what only some kernels take
+// must not cost us the rest.
+absl::Status BpfPrograms::Load(uint32_t cpus) {
+  LastWords()->clear();
+  libbpf_set_print(KeepWarning);
+  RETURN_IF_ERROR(LoadBest(cpus));
+  return WireHandlers();
+}
+
+absl::Status BpfPrograms::LoadBest(uint32_t cpus) {
+  if (LoadWith(cpus, true, true).ok() && AttachAll(SecurityHooks()).ok()) {
+    name_ = "lsm";
+    reason_ = "security hooks are traced";
+    return absl::OkStatus();
+  }
+  reason_ = absl::StrCat("no security hooks: ", *LastWords());
+  Unload();
+  if (LoadWith(cpus, false, true).ok()) return absl::OkStatus();
+  absl::StrAppend(&reason_, "; no io_uring, no DNS: ", *LastWords());
+  Unload();
+  return LoadWith(cpus, false, false);
+}
+
+void BpfPrograms::Unload() {
+  LastWords()->clear();
+  wired_.clear();
+  cairn_bpf__destroy(std::exchange(object_, nullptr));
+}
+
+BpfPrograms::Hooks BpfPrograms::SecurityHooks() {
+  const auto& progs = object_->progs;
+  auto& links = object_->links;
+  return {{progs.see_unlink, &links.see_unlink},   {progs.see_rmdir, &links.see_rmdir},
+          {progs.see_mkdir, &links.see_mkdir},     {progs.see_mknod, &links.see_mknod},
+          {progs.see_symlink, &links.see_symlink}, {progs.see_chmod, &links.see_chmod},
+          {progs.see_chown, &links.see_chown},     {progs.see_truncate, &links.see_truncate},
+          {progs.see_link, &links.see_link},       {progs.see_rename, &links.see_rename}};
+}
+
+absl::Status BpfPrograms::LoadWith(uint32_t cpus, bool hooks, bool extras) {
+  object_ = cairn_bpf__open();
+  if (object_ == nullptr) return BpfError(errno, "open the BPF object");
+  const KernelFeatures kernel = ReadKernelFeatures();
+  object_->rodata->typed_reads = kernel.typed_reads;
+  object_->rodata->complete_has_cqe = kernel.complete_has_cqe;
+  const auto& progs = object_->progs;
+  // Before 6.4 the request is this tracepoint's first argument from 5.19 on; older: no io_uring.
+  bpf_program__set_autoload(progs.uring_submit_sqe, extras && kernel.uring_submit_sqe);
+  bpf_program__set_autoload(progs.uring_submit_req, extras && kernel.uring_submit_req);
+  bpf_program__set_autoload(progs.uring_complete, extras && kernel.uring_complete);
+  bpf_program__set_autoload(progs.uring_connect, extras && kernel.uring_complete);
+  bpf_program__set_autoload(progs.dns_out, extras);
+  bpf_program__set_autoload(progs.dns_in, extras);
+  object_->rodata->has_hooks = hooks;
+  for (const auto& [program, link] : SecurityHooks()) bpf_program__set_autoload(program, hooks);
+  auto& maps = object_->maps;
+  bpf_map__set_max_entries(maps.slots, hooks ? 128 : 1);
+  bpf_map__set_max_entries(maps.rings, cpus * RINGS);
+  bpf_map__set_max_entries(maps.scratches, cpus);
+  bpf_map__set_max_entries(maps.counters, cpus);
+  const int error = cairn_bpf__load(object_);
+  return error == 0 ? absl::OkStatus() : BpfError(error, "load the BPF programs");
+}
+
+absl::Status BpfPrograms::SetHandler(uint32_t first, uint32_t last, const bpf_program* program) {
+  const int fd = bpf_program__fd(program);
+  for (uint32_t call = first; call <= last; ++call) {
+    wired_[call] = program;
+    if (bpf_map_update_elem(bpf_map__fd(object_->maps.handlers), &call, &fd, BPF_ANY)) {
+      return BpfError(errno, "wire a system call to its program");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BpfPrograms::WireHandlers() {
+  const auto& progs = object_->progs;
+  RETURN_IF_ERROR(SetHandler(CALL_OPEN, CALL_OPEN_HANDLE, progs.call_open));
+  RETURN_IF_ERROR(SetHandler(CALL_WRITE, CALL_WRITE, progs.call_write));
+  RETURN_IF_ERROR(SetHandler(CALL_READ, CALL_READ, progs.call_read));
+  RETURN_IF_ERROR(SetHandler(CALL_SENDFILE, CALL_COPY, progs.call_copy));
+  RETURN_IF_ERROR(SetHandler(CALL_MKDIR, CALL_RMDIR, progs.call_path));
+  RETURN_IF_ERROR(SetHandler(CALL_RENAME, CALL_LINKAT, progs.call_two_paths));
+  RETURN_IF_ERROR(SetHandler(CALL_CHMOD, CALL_TRUNCATE, progs.call_path));
+  for (const uint32_t call : {CALL_FCHMOD, CALL_FCHOWN, CALL_FTRUNCATE}) {
+    RETURN_IF_ERROR(SetHandler(call, call, progs.call_fd));
+  }
+  RETURN_IF_ERROR(SetHandler(CALL_CONNECT, CALL_BIND, progs.call_address));
+  RETURN_IF_ERROR(SetHandler(CALL_BPF, CALL_BPF, progs.call_bpf));
+  RETURN_IF_ERROR(SetHandler(CALL_EXECVE, CALL_EXECVEAT, progs.call_exec));
+  RETURN_IF_ERROR(SetHandler(CALL_SETUID, CALL_CAPSET, progs.call_cred));
+  RETURN_IF_ERROR(SetHandler(CALL_SETXATTR, CALL_UTIMENSAT, progs.call_path));
+  RETURN_IF_ERROR(SetHandler(CALL_FSETXATTR, CALL_FSETXATTR, progs.call_fd));
+  RETURN_IF_ERROR(SetHandler(CALL_DUP, CALL_PIPE, progs.call_made));
+  RETURN_IF_ERROR(SetHandler(CALL_MMAP, CALL_MPROTECT, progs.call_plain));
+  RETURN_IF_ERROR(SetHandler(CALL_SOCKET, CALL_ACCEPT, progs.call_socket));
+  RETURN_IF_ERROR(SetHandler(CALL_KILL, CALL_TGKILL, progs.call_plain));
+  RETURN_IF_ERROR(SetHandler(CALL_MOUNT, CALL_UMOUNT, progs.call_mount));
+  RETURN_IF_ERROR(SetHandler(CALL_MOVE_MOUNT, CALL_MOVE_MOUNT, progs.call_two_paths));
+  RETURN_IF_ERROR(SetHandler(CALL_PTRACE, CALL_SETNS, progs.call_plain));
+  if (bpf_program__autoload(progs.uring_connect)) {
+    const uint32_t zero = 0;
+    const int fd = bpf_program__fd(progs.uring_connect);
+    const int map = bpf_map__fd(object_->maps.uring_handlers);
+    if (bpf_map_update_elem(map, &zero, &fd, BPF_ANY)) return BpfError(errno, "wire io_uring");
+  }
+  return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
+}
+
+absl::Status BpfPrograms::Attach() {
+  const auto& progs = object_->progs;
+  auto& links = object_->links;
+  return AttachAll({
+      {progs.process_exec, &links.process_exec},
+      {progs.process_fork, &links.process_fork},
+      {progs.process_exit, &links.process_exit},
+      {progs.uring_submit_sqe, &links.uring_submit_sqe},
+      {progs.uring_submit_req, &links.uring_submit_req},
+      {progs.uring_complete, &links.uring_complete},
+      {progs.sys_exit, &links.sys_exit},
+  });
+}
+
+absl::Status BpfPrograms::AttachAll(const Hooks& hooks) {
+  for (const auto& [program, link] : hooks) {
+    if (!bpf_program__autoload(program)) continue;
+    *link = bpf_program__attach(program);
+    if (*link == nullptr) {
+      return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BpfPrograms::AttachWanted(bool close, bool dns) {
+  const auto& progs = object_->progs;
+  auto& links = object_->links;
+  RETURN_IF_ERROR(AttachWhile(close, progs.enter_close, -1, &links.enter_close));
+  if (!bpf_program__autoload(progs.dns_out)) return absl::OkStatus();
+  if (dns && !cgroup_.valid()) cgroup_ = OpenRootCgroup();
+  if (dns && !cgroup_.valid()) {
+    LogWarning("no unified control group hierarchy is mounted: no net.dns events");
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(AttachWhile(dns, progs.dns_out, cgroup_.get(), &links.dns_out));
+  return AttachWhile(dns, progs.dns_in, cgroup_.get(), &links.dns_in);
+}
+
+void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
+  const int map = bpf_map__fd(object_->maps.handlers);
+  for (const auto& [call, program] : wired_) {
+    uint32_t id = 0;
+    const int found = bpf_map_lookup_elem(map, &call, &id);  // gives the program's id
+    if (found == 0 && id == ProgramId(program, nullptr)) continue;
+    const int fd = bpf_program__fd(program);
+    const bool restored = bpf_map_update_elem(map, &call, &fd, BPF_ANY) == 0;
+    sink(absl::StrCat("call table entry ", call, " (", bpf_program__name(program), ") was ",
+                      found == 0 ? "replaced" : "deleted", restored ? "; put back" : ""));
+  }
+}
+
+void BpfPrograms::FillHeartbeat(Heartbeat* heartbeat) const {
+  std::string digested;
+  bpf_program* program;
+  bpf_object__for_each_program(program, object_->obj) {
+    std::string tag;
+    if (ProgramId(program, &tag) == 0) continue;
+    heartbeat->add_programs(
+        absl::StrCat(bpf_program__name(program), ":", absl::BytesToHexString(tag)));
+    digested += tag;
+  }
+  const int map = bpf_map__fd(object_->maps.handlers);
+  for (const auto& [call, handler] : wired_) {
+    uint32_t id = 0;
+    const bool there = bpf_map_lookup_elem(map, &call, &id) == 0;
+    absl::StrAppend(&digested, call, ":", there ? bpf_program__name(handler) : "none", ";");
+  }
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(digested.data()), digested.size(), digest);
+  heartbeat->set_maps_digest(digest, sizeof(digest));
+}
+
+}  // namespace cairn::capture

@@ -1,0 +1,69 @@
+// The BPF programs of bpf/: loaded at the best level the kernel takes, wired, attached, watched.
+#ifndef CAIRN_AGENT_CAPTURE_BPF_PROGRAMS_H_
+#define CAIRN_AGENT_CAPTURE_BPF_PROGRAMS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "base/fd.h"
+#include "proto/record.pb.h"
+
+struct bpf_link;
+struct bpf_program;
+struct cairn_bpf;
+
+namespace cairn::capture {
+
+// One thread; one at a time in a process, since libbpf's messages are the process's.
+class BpfPrograms {
+ public:
+  BpfPrograms() = default;
+  BpfPrograms(const BpfPrograms&) = delete;
+  BpfPrograms& operator=(const BpfPrograms&) = delete;
+  ~BpfPrograms();  // detaches and unloads
+
+  // Loads and wires for `cpus` cpus. PermissionDenied, Unavailable, Internal: the kernel
+  // refuses; the message has libbpf's first complaint.
+  absl::Status Load(uint32_t cpus);
+  // What is always attached; call when the maps are filled.
+  absl::Status Attach();
+  // What costs every call, or every packet, is attached only while it is wanted.
+  absl::Status AttachWanted(bool close, bool dns);
+
+  // Calls `sink` for each entry of the call table that somebody changed, and puts it back.
+  void Repair(absl::FunctionRef<void(const std::string&)> sink);
+  // Program names with their tags, and a digest over the call table.
+  void FillHeartbeat(Heartbeat* heartbeat) const;
+
+  int rings_fd() const;
+  int counters_fd() const;
+  int filters_fd() const;
+  const std::string& name() const { return name_; }      // "tracepoint" or "lsm"
+  const std::string& reason() const { return reason_; }  // why that one
+
+ private:
+  using Hooks = std::vector<std::pair<bpf_program*, bpf_link**>>;
+
+  absl::Status LoadBest(uint32_t cpus);
+  absl::Status LoadWith(uint32_t cpus, bool hooks, bool extras);
+  void Unload();
+  Hooks SecurityHooks();
+  absl::Status AttachAll(const Hooks& hooks);
+  absl::Status WireHandlers();
+  absl::Status SetHandler(uint32_t first, uint32_t last, const bpf_program* program);
+
+  cairn_bpf* object_ = nullptr;
+  std::string name_ = "tracepoint";
+  std::string reason_;
+  Fd cgroup_;                                     // the root of the unified hierarchy
+  std::map<uint32_t, const bpf_program*> wired_;  // by enum event_call
+};
+
+}  // namespace cairn::capture
+
+#endif  // CAIRN_AGENT_CAPTURE_BPF_PROGRAMS_H_
