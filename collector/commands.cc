@@ -1,4 +1,4 @@
-// cairn-collectord init and issue.
+// cairn-collectord init, issue, trust, revoke.
 #include <cstdio>
 #include <map>
 #include <string>
@@ -15,7 +15,9 @@ namespace {
 constexpr char kUsage[] =
     "usage: cairn-collectord init DIR --deployment NAME --host NAME… [--name NAME]\n"
     "                             [--listen HOST:PORT]\n"
-    "       cairn-collectord issue DIR --deployment NAME --uuid HOST-UUID --out DIR\n";
+    "       cairn-collectord issue DIR --deployment NAME --uuid HOST-UUID --out DIR\n"
+    "       cairn-collectord trust DIR --key LOG.VKEY\n"
+    "       cairn-collectord revoke DIR --uuid HOST-UUID --reason TEXT\n";
 enum ExitCode { kOk = 0, kFailed = 1, kUsageError = 5 };
 
 // "--key value" pairs and the one positional argument; false: not of that form.
@@ -45,7 +47,10 @@ int SetupCommand(int argc, char** argv) {
     const auto found = options.find(key);
     return found == options.end() ? std::string() : found->second;
   };
-  if (!ParseArguments(argc - 1, argv + 1, &dir, &options) || value("deployment").empty()) {
+  const bool makes = command == "init" || command == "issue";
+  const bool known = makes || command == "trust" || command == "revoke";
+  if (!known || !ParseArguments(argc - 1, argv + 1, &dir, &options) ||
+      (makes && value("deployment").empty())) {
     std::fputs(kUsage, stderr);
     return kUsageError;
   }
@@ -57,6 +62,10 @@ int SetupCommand(int argc, char** argv) {
       init.hosts.push_back(at->second);
     }
     status = InitCollector(init);
+  } else if (command == "trust") {
+    status = TrustKey(dir, value("key"));
+  } else if (command == "revoke") {
+    status = RevokeHost(dir, value("uuid"), value("reason"));
   } else {
     status = IssueHost(dir, value("deployment"), value("uuid"), value("out"));
   }

@@ -46,6 +46,10 @@ absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text,
   setup.core.trust_on_first_use = config.trust_on_first_use();
   setup.core.host_bytes_per_second = config.host_bytes_per_second();
   setup.core.host_store_bytes = config.host_store_bytes();
+  if (config.silence_after_s() > 0) {
+    setup.core.silence_after = absl::Seconds(config.silence_after_s());
+  }
+  setup.core.webhook = config.webhook();
   setup.core.receipts_log = config.receipts_log();
   const absl::StatusOr<HostPort> listen = HostPort::Parse(Or(config.listen(), "0.0.0.0:7443"));
   if (!listen.ok()) return Annotate(listen.status(), absl::StrCat(file, ": listen"));

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "collector/origin.h"
 
 namespace cairn::collector {
 namespace {
@@ -52,7 +53,51 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
                      OpenFile(Io::Real(), core->options_.receipts_log,
                               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
   }
+  if (!core->options_.webhook.empty()) {
+    core->webhook_ = std::make_unique<Webhook>(core->options_.webhook);
+  }
+  core->ExpectStored();
   return core;
+}
+
+// Whoever has a log here is expected to go on.
+void Core::ExpectStored() {
+  const std::string all = absl::StrCat(options_.store, "/", options_.deployment);
+  const auto hosts = ListDirectory(all);
+  if (!hosts.ok()) return;
+  const absl::MutexLock lock(&mutex_);
+  for (const std::string& host : *hosts) {
+    if (IsHostUuid(host)) {
+      heard_[absl::StrCat(options_.deployment, "/h/", host)].last = options_.now();
+    }
+  }
+}
+
+void Core::Hear(absl::string_view origin) {
+  const std::string host(origin.substr(0, origin.rfind('/')));
+  const absl::MutexLock lock(&mutex_);
+  Heard& heard = heard_[host];
+  heard.last = options_.now();
+  if (heard.silent) LogInfo("host ", host, ": heard again");
+  heard.silent = false;
+}
+
+void Core::CheckSilence() {
+  std::vector<std::pair<std::string, absl::Duration>> silent;
+  {
+    const absl::MutexLock lock(&mutex_);
+    for (auto& [host, heard] : heard_) {
+      const absl::Duration since = options_.now() - heard.last;
+      if (heard.silent || since < options_.silence_after) continue;
+      heard.silent = true;
+      silent.emplace_back(host, since);
+    }
+  }
+  for (const auto& [host, since] : silent) {
+    if (hosts_.revoked(host.substr(host.rfind('/') + 1))) continue;  // decommissioned
+    Alarm("silence", host,
+          absl::StrCat("no receipt asked for since ", absl::ToInt64Seconds(since), " seconds"));
+  }
 }
 
 absl::StatusOr<LogClaim> Core::Claim(const Origin& origin, const ledger::VerifierKey& log_key) {
@@ -97,10 +142,12 @@ void Core::Alarm(absl::string_view kind, absl::string_view origin, absl::string_
     said_[absl::StrCat(kind, " ", origin, " ", text)] = now;
   }
   LogError("alarm ", kind, " ", origin, ": ", text);
+  if (webhook_ != nullptr) webhook_->Post(kind, origin, text, options_.now());
 }
 
 void Core::CountReceipt(absl::string_view origin, const GivenReceipt& receipt,
                         uint64_t new_records) {
+  Hear(origin);
   ++counters_.receipts;
   counters_.records += new_records;
   if (!receipts_log_.valid()) return;

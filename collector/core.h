@@ -19,6 +19,7 @@
 #include "collector/host_log.h"
 #include "collector/hosts.h"
 #include "collector/origin.h"
+#include "collector/webhook.h"
 
 namespace cairn::collector {
 
@@ -31,7 +32,9 @@ struct CoreOptions {
   uint64_t host_store_bytes = 0;       // 0: no limit
   std::string receipts_log;            // JSON lines; empty: none
   absl::Duration keep_alive = absl::Seconds(10);
-  Io* io = Io::Real();  // not owned
+  absl::Duration silence_after = absl::Seconds(30);  // three heartbeats
+  std::string webhook;                               // URL that alarms are posted to; empty: none
+  Io* io = Io::Real();                               // not owned
   std::function<absl::Time()> now = absl::Now;
 };
 
@@ -82,6 +85,11 @@ class Core {
 
   // Something an operator must hear of: logged, counted, kept.
   void Alarm(absl::string_view kind, absl::string_view origin, absl::string_view text);
+  // Alarms for each host that no receipt was given to for `silence_after`, once until it is
+  // heard again. Hosts in the store count from the start. Call every few seconds.
+  void CheckSilence();
+  // The host of `origin` is alive.
+  void Hear(absl::string_view origin);
   void CountReceipt(absl::string_view origin, const GivenReceipt& receipt, uint64_t new_records);
 
   const CoreOptions& options() const { return options_; }
@@ -92,6 +100,7 @@ class Core {
  private:
   friend class LogClaim;
   Core(CoreOptions options, std::unique_ptr<Cosigner> cosigner);
+  void ExpectStored();
   void GiveBack(const std::string& origin, std::unique_ptr<HostLog> log);
 
   const CoreOptions options_;
@@ -99,7 +108,13 @@ class Core {
   Hosts hosts_;
   Counters counters_;
   Fd receipts_log_;
+  std::unique_ptr<Webhook> webhook_;
+  struct Heard {
+    absl::Time last;
+    bool silent = false;
+  };
   absl::Mutex mutex_;
+  std::map<std::string, Heard> heard_ ABSL_GUARDED_BY(mutex_);      // by <deployment>/h/<host-uuid>
   std::map<std::string, absl::Time> said_ ABSL_GUARDED_BY(mutex_);  // alarms
   // Logs seen since start: null while a session holds one.
   std::map<std::string, std::unique_ptr<HostLog>> logs_ ABSL_GUARDED_BY(mutex_);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr timespec kWatchdogEvery{.tv_sec = 2, .tv_nsec = 0};
 
-void Serve(Server* server, const sigset_t& signals) {
+void Serve(Server* server, Core* core, const sigset_t& signals) {
   for (;;) {
     const int signal = ::sigtimedwait(&signals, nullptr, &kWatchdogEvery);
     if (signal == SIGTERM || signal == SIGINT) return;
@@ -23,6 +23,7 @@ void Serve(Server* server, const sigset_t& signals) {
       if (!reloaded.ok()) LogError("reload: ", reloaded.message(), "; the old ones stay");
       Notify("READY=1");
     }
+    core->CheckSilence();
     Notify("WATCHDOG=1");
   }
 }
@@ -44,7 +45,7 @@ absl::Status RunCollector(CollectorSetup setup) {
                    Server::Start(std::move(setup.server), core.get()));
   LogInfo("listening on port ", server->port());
   Notify("READY=1");
-  Serve(server.get(), signals);
+  Serve(server.get(), core.get(), signals);
   Notify("STOPPING=1");
   server->Stop();
   LogInfo("stopped; ", core->counters()->receipts.load(), " receipts given");

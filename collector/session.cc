@@ -101,6 +101,7 @@ bool Session::OnHello(const wire::Hello& hello, std::string* out) {
     return Refuse(wire::Refusal::STORAGE, "the log cannot be opened here", out, kRetryStorage);
   }
   log_ = *std::move(claim);
+  core_->Hear(hello.origin());
   name_ = hello.origin();
   shown_note_ = hello.checkpoint();
   receipted_records_ = log_->receipt().records;

@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/certificate.h"
 #include "base/io.h"
 #include "base/status.h"
+#include "collector/hosts.h"
 #include "collector/origin.h"
 #include "ledger/key.h"
 #include "ledger/note.h"
@@ -90,6 +92,22 @@ absl::Status IssueHost(const std::string& dir, absl::string_view deployment,
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), out, 0750));
   RETURN_IF_ERROR(WritePair(out, "host", host));
   return WriteFileDurably(Io::Real(), out, "ca.crt", authority.certificate_pem(), 0644);
+}
+
+absl::Status TrustKey(const std::string& dir, const std::string& vkey) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(vkey, 4096));
+  ASSIGN_OR_RETURN(const ledger::VerifierKey key,
+                   ledger::VerifierKey::Parse(absl::StripAsciiWhitespace(text)));
+  ASSIGN_OR_RETURN(const Origin origin, Origin::Parse(key.name));
+  return Hosts(dir + "/hosts", false).Add(origin.host, key);
+}
+
+absl::Status RevokeHost(const std::string& dir, absl::string_view host_uuid,
+                        absl::string_view reason) {
+  if (!IsHostUuid(host_uuid)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", host_uuid, "' is not a host uuid"));
+  }
+  return Hosts(dir + "/hosts", false).Revoke(host_uuid, reason);
 }
 
 }  // namespace cairn::collector

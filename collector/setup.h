@@ -29,6 +29,13 @@ absl::Status InitCollector(const InitOptions& options);
 absl::Status IssueHost(const std::string& dir, absl::string_view deployment,
                        absl::string_view host_uuid, const std::string& out);
 
+// Adds the log key in the file `vkey` to DIR/hosts/<its host>.vkey.
+absl::Status TrustKey(const std::string& dir, const std::string& vkey);
+
+// From now on the host is refused; its stored log and last receipt stay.
+absl::Status RevokeHost(const std::string& dir, absl::string_view host_uuid,
+                        absl::string_view reason);
+
 }  // namespace cairn::collector
 
 #endif  // CAIRN_COLLECTOR_SETUP_H_

@@ -20,6 +20,14 @@ void Histogram::Add(double ms, uint64_t count) {
   max_ms_ = std::max(max_ms_, ms);
 }
 
+void Histogram::Merge(const Histogram& other) {
+  for (int i = 0; i < kBuckets; ++i) {
+    buckets_[static_cast<size_t>(i)] += other.buckets_[static_cast<size_t>(i)];
+  }
+  count_ += other.count_;
+  max_ms_ = std::max(max_ms_, other.max_ms_);
+}
+
 double Histogram::Percentile(double p) const {
   const double want = p / 100 * static_cast<double>(count_);
   uint64_t seen = 0;

@@ -13,6 +13,7 @@ namespace cairn::shipper {
 class Histogram {
  public:
   void Add(double ms, uint64_t count);
+  void Merge(const Histogram& other);
   double Percentile(double p) const;  // ms; 0 when empty
   double max_ms() const { return max_ms_; }
   uint64_t count() const { return count_; }
@@ -33,6 +34,9 @@ class Exposure {
   void Receipted(uint64_t size, uint64_t now_ns);
   // Nothing that was sent counts: it will be sent again.
   void Forget() { waiting_.clear(); }
+
+  // Starts counting anew; what is waiting stays.
+  void Clear() { all_ = urgent_ = {}; }
 
   const Histogram& all() const { return all_; }
   const Histogram& urgent() const { return urgent_; }

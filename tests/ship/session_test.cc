@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/shipper/uplink.h"
 #include "ledger/frame.h"
+#include "ledger/segments.h"
 #include "tests/ship/site.h"
 
 namespace cairn::ship {
@@ -74,6 +75,11 @@ class SessionTest : public ::testing::Test {
   }
   std::string Segment() const {
     return ledger::ReadAll(site_.host.dir() + "/" + ledger::SegmentName(0));
+  }
+
+  absl::StatusOr<std::string> ReadNote() const {
+    const auto file = ledger::ReadCheckpointFile(site_.host.dir());
+    return file.ok() ? absl::StatusOr<std::string>(file->note) : file.status();
   }
 
   Site site_;
@@ -220,6 +226,38 @@ TEST_F(SessionTest, AHostBeyondItsQuotaIsRefused) {
   site_.StopCollector();
   site_.StartCollector([](collector::CoreOptions* options) { options->host_store_bytes = 100; });
   EXPECT_EQ(Send({Hello(), Append(0, 0, Segment())}), wire::Refusal::QUOTA);
+}
+
+TEST_F(SessionTest, AHostThatGoesSilentIsAlarmedOnceUntilItIsHeardAgain) {
+  absl::Time now = absl::Now();
+  site_.StopCollector();
+  site_.StartCollector([&](collector::CoreOptions* options) {
+    options->now = [&] { return now; };
+    options->silence_after = absl::Seconds(30);
+  });
+  EXPECT_EQ(Send({Hello(), Append(0, 0, Segment())}), wire::Refusal::UNKNOWN_CODE);
+  const auto alarms = [&] {
+    site_.core()->CheckSilence();
+    return site_.core()->counters()->alarms.load();
+  };
+  EXPECT_EQ(alarms(), 0u);
+  now += absl::Seconds(29);
+  EXPECT_EQ(alarms(), 0u);
+  now += absl::Seconds(2);
+  EXPECT_EQ(alarms(), 1u);
+  now += absl::Seconds(300);
+  EXPECT_EQ(alarms(), 1u);
+  wire::Frame hello = Hello();
+  hello.mutable_hello()->set_checkpoint(*ReadNote());
+  EXPECT_EQ(Send({hello}), wire::Refusal::UNKNOWN_CODE);
+  now += absl::Seconds(31);
+  EXPECT_EQ(alarms(), 2u);
+  // After a restart the store tells who is expected.
+  site_.StopCollector();
+  site_.StartCollector(
+      [&](collector::CoreOptions* options) { options->now = [&] { return now; }; });
+  now += absl::Seconds(31);
+  EXPECT_EQ(alarms(), 1u);
 }
 
 // ---- the other way round: a hostile collector against the shipper -----------------
