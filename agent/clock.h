@@ -17,6 +17,13 @@ inline uint64_t BootNs() { return ClockNs(CLOCK_BOOTTIME); }        // runs duri
 inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }  // does not
 inline uint64_t WallNs() { return ClockNs(CLOCK_REALTIME); }
 
+// How long the machine was suspended since boot. The later reading is of the clock that is
+// never behind, so that the difference is not negative.
+inline uint64_t SuspendedNs() {
+  const uint64_t monotonic_ns = MonotonicNs();
+  return BootNs() - monotonic_ns;
+}
+
 }  // namespace cairn::agent
 
 #endif  // CAIRN_AGENT_CLOCK_H_

@@ -27,8 +27,6 @@ constexpr uint64_t kBeatNs = 10 * kSecondNs;
 constexpr uint64_t kLingerNs = 3 * kMillisecondNs;
 constexpr uint64_t kSuspendNs = kSecondNs;
 
-uint64_t SuspendedNs() { return BootNs() - MonotonicNs(); }
-
 }  // namespace
 
 absl::Status Daemon::Run() {

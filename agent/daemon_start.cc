@@ -187,7 +187,7 @@ void Daemon::RecordStart(const std::string& config_path) {
   if (capture_->backend() == "audit-only" && config_.capture().backend() != "audit-only") {
     TakeOwn(NoticeRecord(AGENT_DEGRADED, "no BPF", capture_->backend_reason()), true);
   }
-  suspended_ns_ = BootNs() - MonotonicNs();
+  suspended_ns_ = SuspendedNs();
   watchdog_ns_ = WatchdogNs();
   next_beat_ns_ = BootNs();
 }

@@ -86,6 +86,8 @@ void PrintScreen(const Status& status) {
                            HumanBytes(status.resident_bytes())));
   screen.Line("origin", status.origin());
   const bool degraded = status.backend() == "audit-only";
+  const std::string reason =
+      status.backend_reason().empty() ? "" : absl::StrCat(" (", status.backend_reason(), ")");
   screen.Line("capture",
               absl::StrCat(status.backend(), " (", status.backend_reason(), "), audit ",
                            status.audit_mode()),
