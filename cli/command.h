@@ -71,6 +71,7 @@ absl::Span<const Command> Commands();
 // Each file of cli/ adds its own.
 Command VerifyCommand();
 Command EventsCommand();
+Command ReportCommand();
 Command StatusCommand();
 Command CheckpointCommand();
 Command ProveCommand();

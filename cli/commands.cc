@@ -15,6 +15,7 @@ absl::Span<const Command> Commands() {
     };
     all->push_back(StatusCommand());
     all->push_back(EventsCommand());
+    all->push_back(ReportCommand());
     all->push_back(VerifyCommand());
     all->push_back(CheckpointCommand());
     all->push_back(ProveCommand());

@@ -14,14 +14,6 @@ namespace {
 
 constexpr uint32_t kUnset = 0xFFFFFFFF;
 
-std::string UserOf(const Process& process) {
-  const bool logged_in = process.auid() != kUnset;
-  std::string login = process.user();
-  if (login.empty()) login = absl::StrCat(logged_in ? process.auid() : process.uid());
-  if (!logged_in || process.euid() == process.auid()) return login;
-  return absl::StrCat(login, "=", process.euid() == 0 ? "root" : absl::StrCat(process.euid()));
-}
-
 std::string NameOf(const Process& process) {
   absl::string_view name = process.comm();
   if (name.empty()) {
@@ -53,12 +45,21 @@ std::string ErrnoName(int64_t error) {
   return name != nullptr ? name : absl::StrCat(-error);
 }
 
+std::string DescribeUser(const Process& process) {
+  const bool logged_in = process.auid() != kUnset;
+  std::string login = process.user();
+  if (login.empty()) login = absl::StrCat(logged_in ? process.auid() : process.uid());
+  if (!logged_in || process.euid() == process.auid()) return EscapeBytes(login);
+  return absl::StrCat(EscapeBytes(login), "=",
+                      process.euid() == 0 ? "root" : absl::StrCat(process.euid()));
+}
+
 EventLine DescribeEvent(const ledger::LoggedRecord& logged) {
   const Record& record = *logged.record;
   EventLine line;
   line.event = std::string(EventName(record.type()));
   if (logged.process != nullptr) {
-    line.who = EscapeBytes(UserOf(*logged.process));
+    line.who = DescribeUser(*logged.process);
     line.process = EscapeBytes(NameOf(*logged.process));
   }
   line.object = EscapeBytes(DescribeObject(record, logged.process));

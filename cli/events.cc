@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
 #include "cli/command.h"
@@ -27,11 +27,12 @@ enum class Format { kTable, kJson };
 
 class Printer {
  public:
-  Printer(Format format, bool wide) : format_(format) {
-    style_.columns = IsTerminal(STDOUT_FILENO);
+  // `columns`: align for so many although nobody looks; 0: as the terminal is.
+  Printer(Format format, bool wide, size_t columns) : format_(format) {
+    style_.columns = columns > 0 || IsTerminal(STDOUT_FILENO);
     style_.colour = WantsColour(STDOUT_FILENO);
     style_.wide = wide;
-    style_.width = static_cast<size_t>(TerminalColumns(STDOUT_FILENO));
+    style_.width = columns > 0 ? columns : static_cast<size_t>(TerminalColumns(STDOUT_FILENO));
     style_.zone = absl::LocalTimeZone();
     if (format_ == Format::kTable) Write(TableHead(style_));
   }
@@ -104,6 +105,10 @@ int Follow(std::vector<Source>* sources, const EventFilter& filter, Printer* pri
 int RunEvents(const Arguments& arguments) {
   const std::string format = arguments.Get("--output", "table");
   if (format != "table" && format != "json") return Fail(kUsage, "events: -o is table or json");
+  uint32_t columns = 0;
+  if (arguments.Has("--columns") && !absl::SimpleAtoi(arguments.Get("--columns"), &columns)) {
+    return Fail(kUsage, "events: --columns takes a number");
+  }
   const auto filter = EventFilter::Make(arguments);
   if (!filter.ok()) return Fail(kUsage, filter.status().message());
   const auto logs = LogsOf(arguments);
@@ -116,7 +121,8 @@ int RunEvents(const Arguments& arguments) {
     sources.push_back({log, *std::move(reader)});
   }
   ::signal(SIGPIPE, SIG_IGN);  // `cairn events | head` ends quietly
-  Printer printer(format == "json" ? Format::kJson : Format::kTable, arguments.Has("--wide"));
+  Printer printer(format == "json" ? Format::kJson : Format::kTable, arguments.Has("--wide"),
+                  columns);
   int code = kOk;
   for (Source& source : sources) {
     if (!PrintAvailable(&source, *filter, &printer, &code)) return code;
@@ -137,7 +143,8 @@ Command EventsCommand() {
       "Reading is not verifying: `cairn verify` says whether a log can be trusted.";
   command.options = {{"--follow", "", "go on with what is recorded from now", 'f'},
                      {"--output", "FORMAT", "table (default) or json, one object a line", 'o'},
-                     {"--wide", "", "never cut the object", 'w'}};
+                     {"--wide", "", "never cut the object", 'w'},
+                     {"--columns", "N", "align for N columns although this is no terminal"}};
   for (const Option& option : FilterOptions()) command.options.push_back(option);
   command.options.push_back(kConfigOption);
   command.max_words = -1;
