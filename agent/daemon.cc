@@ -12,9 +12,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
-#include "base/notify.h"
 #include "agent/own_records.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/status.h"
 
 namespace cairn::agent {
@@ -97,7 +97,10 @@ void Daemon::HandleSignals() {
 }
 
 size_t Daemon::Drain() {
-  const size_t events = capture_->Drain([this](const capture::Captured& captured) {
+  size_t events = 0;
+  capture_->Drain([this, &events](const capture::Captured& captured) {
+    if (own_traffic_->Is(captured)) return;
+    ++events;
     writer_->See(captured);
     recorder_->Take(captured);
   });

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "agent/capture/capture.h"
 #include "agent/control_server.h"
+#include "agent/own_traffic.h"
 #include "agent/policy_writer.h"
 #include "agent/receipts.h"
 #include "agent/recorder.h"
@@ -63,6 +64,7 @@ class Daemon {
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Receipts> receipts_;
+  std::unique_ptr<OwnTraffic> own_traffic_;
   std::unique_ptr<PolicyWriter> writer_;
   std::unique_ptr<capture::Capture> capture_;
   std::unique_ptr<Reloader> reloader_;

@@ -17,11 +17,11 @@
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
 #include "agent/daemon.h"
-#include "base/notify.h"
 #include "agent/own_records.h"
 #include "base/host.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/status.h"
 #include "ledger/incarnation.h"
 #include "ledger/key.h"
@@ -153,6 +153,7 @@ absl::Status Daemon::OpenKernel() {
   ledger_->SetPolicy(1, policy.policy->digest());
   recorder_ = std::make_unique<Recorder>(ledger_.get());
   recorder_->SetPolicy(policy.policy);
+  own_traffic_ = std::make_unique<OwnTraffic>(config_.log().dir());
   writer_ = std::make_unique<PolicyWriter>(config_.policy().dir());
 
   capture::CaptureOptions options;

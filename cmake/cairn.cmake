@@ -29,6 +29,8 @@ function(cairn_program name)
   cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${arg_SRCS})
   target_link_libraries(${name} PRIVATE ${arg_DEPS} cairn_options)
+  # Side by side, as they are when installed.
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
 # cairn_test(NAME LABELS unit SRCS ... DEPS ...): one binary; CTest gets one entry per test in it.
