@@ -55,7 +55,7 @@ void Daemon::Wait() {
     event.data.fd = capture_->wait_fd();
     capture_armed_ = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, capture_->wait_fd(), &event) == 0;
   }
-  uint64_t until_ns = std::min(next_due_ns_, next_beat_ns_);
+  uint64_t until_ns = std::min({next_due_ns_, next_beat_ns_, next_notice_ns_});
   if (draining) until_ns = std::min(until_ns, now_ns + kMillisecondNs);
   const uint64_t wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
   const timespec timeout = {.tv_sec = static_cast<time_t>(wait_ns / kSecondNs),
@@ -130,6 +130,10 @@ void Daemon::DoWhatIsDue() {
   const uint64_t now_ns = BootNs();
   CheckSuspend(now_ns);
   if (now_ns >= next_beat_ns_) Beat(now_ns);
+  if (now_ns >= next_notice_ns_) {
+    next_notice_ns_ = now_ns + kSecondNs;
+    recorder_->TakeNotices(now_ns);
+  }
   const uint64_t reload_ns = reloader_->Poll(now_ns);
   if (recorder_->faulty()) recorder_->RetryAfterFault();
   const absl::Duration next = std::clamp(ledger_->Tick(), absl::ZeroDuration(), absl::Hours(1));
@@ -171,6 +175,7 @@ absl::Status Daemon::Stop() {
   // What the watermark still holds back is a millisecond away.
   ::usleep(2000);
   Drain();
+  recorder_->TakeNotices(BootNs());
   TakeOwn(StopRecord(stop_reason_), true);
   const absl::Status closed = ledger_->Close("stop");
   LogInfo("stopped: ", stop_reason_, "; ", recorder_->counts().recorded, " records, ",

@@ -79,6 +79,7 @@ class Daemon {
   bool control_ready_ = false;
   uint64_t drain_until_ns_ = 0;  // until then, drain every millisecond
   uint64_t next_beat_ns_ = 0;
+  uint64_t next_notice_ns_ = 0;
   uint64_t next_due_ns_ = 0;  // of ledger and reloader
   uint64_t watchdog_ns_ = 0;
   uint64_t suspended_ns_ = 0;  // boot-time clock minus monotonic clock

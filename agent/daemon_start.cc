@@ -60,6 +60,24 @@ ledger::LedgerOptions OptionsOf(const config::AgentConfig& config) {
   return options;
 }
 
+policy::LoadOptions PolicyOptionsOf(const config::AgentConfig& config) {
+  policy::LoadOptions options;
+  options.dir = config.policy().dir();
+  options.environment = config.environment();
+  for (const std::string& own : {config.policy().dir(), config.keys().dir(), config.log().dir(),
+                                 config.policy().state_dir()}) {
+    options.own_paths.push_back(own + "/");
+  }
+  options.own_paths.push_back(config.control().socket());
+  options.state_dir = config.policy().state_dir();
+  options.require_signed = config.policy().require_signed();
+  options.trusted_keys = {config.policy().trusted_keys().begin(),
+                          config.policy().trusted_keys().end()};
+  options.signatures = config.policy().signatures();
+  options.reserved = {config.policy().reserved().begin(), config.policy().reserved().end()};
+  return options;
+}
+
 // Readers are the group `cairn`, where there is one.
 void ShareWithReaders(const std::string& dir) {
   const group* readers = ::getgrnam("cairn");
@@ -147,8 +165,8 @@ absl::Status Daemon::OpenLog() {
 }
 
 absl::Status Daemon::OpenKernel() {
-  policy::LoadResult policy =
-      policy::LoadPolicy(config_.policy().dir(), config_.environment(), nullptr);
+  policy::LoadOptions policy_options = PolicyOptionsOf(config_);
+  policy::LoadResult policy = policy::LoadPolicy(policy_options, nullptr);
   for (const std::string& error : policy.change.errors()) LogError(error);
   ledger_->SetPolicy(1, policy.policy->digest());
   recorder_ = std::make_unique<Recorder>(ledger_.get());
@@ -163,9 +181,8 @@ absl::Status Daemon::OpenKernel() {
   options.own_paths = {config_.log().dir(), config_.keys().dir(), config_.policy().dir()};
   ASSIGN_OR_RETURN(capture_, capture::Capture::Start(options));
   RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted()));
-  reloader_ =
-      std::make_unique<Reloader>(config_.policy().dir(), config_.environment(),
-                                 config_.receipts().wait_ms() * kMillisecondNs, std::move(policy));
+  reloader_ = std::make_unique<Reloader>(
+      std::move(policy_options), config_.receipts().wait_ms() * kMillisecondNs, std::move(policy));
   Reloader::Parts parts;
   parts.recorder = recorder_.get();
   parts.ledger = ledger_.get();

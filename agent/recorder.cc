@@ -32,6 +32,8 @@ void Recorder::Take(const capture::Captured& captured) {
   switch (decision_.verdict) {
     case policy::Verdict::kRecord:
       captured.record->set_severity(decision_.severity);
+      policy_->Redact(captured.record,
+                      captured.subject != nullptr ? &captured.subject->process : nullptr);
       Append(captured.time_ns, *captured.record, captured.subject, decision_.urgent);
       break;
     case policy::Verdict::kCount:
@@ -54,6 +56,10 @@ void Recorder::TakeOwn(const Record& record, ledger::Subject* subject, bool urge
     return;
   }
   Append(now_ns, record, subject, urgent);
+}
+
+void Recorder::TakeNotices(uint64_t now_ns) {
+  policy_->TakeNotices(now_ns, [this](const Record& record) { TakeOwn(record, nullptr, true); });
 }
 
 absl::Status Recorder::Try(uint64_t time_ns, const Record& record, ledger::Subject* subject,

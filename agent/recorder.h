@@ -49,6 +49,9 @@ class Recorder {
   // the newest 64 wait their turn. `subject` may be null.
   void TakeOwn(const Record& record, ledger::Subject* subject, bool urgent);
 
+  // Appends what the policy has to say of limits and expired exceptions. Call about every second.
+  void TakeNotices(uint64_t now_ns);
+
   const Counts& counts() const { return counts_; }
   bool faulty() const { return !fault_.ok(); }
   const absl::Status& fault() const { return fault_; }

@@ -19,13 +19,14 @@ void Reloader::Request(const Requester& requester) {
 }
 
 void Reloader::Begin(const Requester& requester) {
-  policy::LoadResult result = policy::LoadPolicy(dir_, environment_, current_.policy);
+  policy::LoadResult result = policy::LoadPolicy(options_, current_.policy);
   const bool rejected = result.rung != policy::Rung::kConfigured;
   errors_.assign(result.change.errors().begin(), result.change.errors().end());
   const bool changed = result.policy->digest() != current_.policy->digest();
   Record(&result, requester, changed ? generation_ + 1 : generation_);
   if (rejected) {
-    LogError("policy in ", dir_, " rejected; ", policy::RungName(result.rung), " is in force");
+    LogError("policy in ", options_.dir, " rejected; ", policy::RungName(result.rung),
+             " is in force");
     for (const std::string& error : errors_) LogError(error);
   }
   if (!changed) {
@@ -70,6 +71,7 @@ void Reloader::TakeEffect() {
     parts_.writer->See(captured);
     parts_.recorder->Take(captured);
   });
+  parts_.recorder->TakeNotices(BootNs());
   ++generation_;
   current_ = std::move(pending_->result);
   pending_.reset();

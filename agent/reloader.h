@@ -32,9 +32,8 @@ class Reloader {
   };
 
   // `first` is in force already (generation 1).
-  Reloader(std::string dir, std::string environment, uint64_t wait_ns, policy::LoadResult first)
-      : dir_(std::move(dir)),
-        environment_(std::move(environment)),
+  Reloader(policy::LoadOptions options, uint64_t wait_ns, policy::LoadResult first)
+      : options_(std::move(options)),
         wait_ns_(wait_ns),
         current_(std::move(first)),
         errors_(current_.change.errors().begin(), current_.change.errors().end()) {}
@@ -64,8 +63,7 @@ class Reloader {
   void Record(policy::LoadResult* result, const Requester& requester, uint64_t generation);
   void TakeEffect();
 
-  const std::string dir_;
-  const std::string environment_;
+  const policy::LoadOptions options_;
   const uint64_t wait_ns_;
   Parts parts_;
   policy::LoadResult current_;

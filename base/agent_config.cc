@@ -52,7 +52,10 @@ void FillDefaults(config::AgentConfig* config) {
   if (log->segment_age_s() == 0) log->set_segment_age_s(600);
   if (log->commit_age_ms() == 0) log->set_commit_age_ms(50);
   if (log->checkpoint_age_ms() == 0) log->set_checkpoint_age_ms(500);
-  Default(config->mutable_policy()->mutable_dir(), "/etc/cairn/policy.d");
+  auto* policy = config->mutable_policy();
+  Default(policy->mutable_dir(), "/etc/cairn/policy.d");
+  Default(policy->mutable_state_dir(), "/var/lib/cairn/policy");
+  if (policy->signatures() == 0) policy->set_signatures(1);
   auto* capture = config->mutable_capture();
   Default(capture->mutable_audit(), "auto");
   Default(capture->mutable_backend(), "auto");
@@ -102,6 +105,7 @@ absl::Status Check(const config::AgentConfig& config) {
   RETURN_IF_ERROR(CheckPath("keys.dir", config.keys().dir()));
   RETURN_IF_ERROR(CheckPath("log.dir", config.log().dir()));
   RETURN_IF_ERROR(CheckPath("policy.dir", config.policy().dir()));
+  RETURN_IF_ERROR(CheckPath("policy.state_dir", config.policy().state_dir()));
   RETURN_IF_ERROR(CheckPath("control.socket", config.control().socket()));
   return CheckRecipients(config.log());
 }
