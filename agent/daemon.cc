@@ -110,7 +110,7 @@ size_t Daemon::Drain() {
 
 void Daemon::CheckReceipts() {
   std::string error;
-  for (const ReceiptSeen& receipt : receipts_->Read(ledger_->stats().checkpoint_size, &error)) {
+  for (const ReceiptSeen& receipt : receipts_->Read(ledger_->stats().size, &error)) {
     Record record;
     record.set_type(AGENT_RECEIPT);
     record.set_source(SOURCE_AGENT);

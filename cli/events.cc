@@ -79,8 +79,10 @@ bool PrintAvailable(Source* source, const EventFilter& filter, Printer* printer,
   }
 }
 
-// Sleeps until a log changes, but never long: an inotify queue may overflow.
+// Sleeps until a log changes, but never long: an inotify queue may overflow; and never wakes more
+// than ten times a second.
 void WaitForMore(int inotify) {
+  ::usleep(100'000);
   pollfd wait = {.fd = inotify, .events = POLLIN, .revents = 0};
   if (::poll(&wait, 1, 500) <= 0) return;
   char events[4096];

@@ -154,6 +154,7 @@ class LogReader::Impl {
         break;
       }
       if (next == nullptr) return false;
+      last_epoch_ = segments.back().epoch;
       path = next->path;
       if (next->valid_bytes < next->file_bytes) limit = next->valid_bytes;
       next_epoch_ = next->epoch + 1;
@@ -183,10 +184,11 @@ class LogReader::Impl {
   // A segment is finished once sealed, or once a newer one exists.
   bool CloseIfFinished() {
     if (!directory_) return false;
-    if (!sealed_) {
-      const auto segments = ListSegments(path_);
-      if (!segments.ok() || segments->empty() || segments->back().epoch < *next_epoch_)
-        return false;
+    // Not by listing the directory: opening it is an event, and a follower would make the log
+    // that it follows grow.
+    if (!sealed_ && last_epoch_ < *next_epoch_ &&
+        ::access(absl::StrCat(path_, "/", SegmentName(*next_epoch_)).c_str(), F_OK) != 0) {
+      return false;
     }
     file_.Reset();
     return true;
@@ -218,6 +220,7 @@ class LogReader::Impl {
   const std::string path_;
   const bool directory_;
   uint64_t from_wall_ns_ = 0;
+  uint64_t last_epoch_ = 0;  // in the directory, when it was listed
   std::optional<uint64_t> next_epoch_;
 
   Fd file_;
