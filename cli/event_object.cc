@@ -207,8 +207,9 @@ std::string AgentObject(const Record& record) {
 std::string ProcessObject(const Record& record, const Process* process) {
   switch (record.type()) {
     case PROCESS_EXEC:
-      if (process != nullptr) return CommandLine(*process);
-      return Path(record.file());
+      // One that failed left the process what it was.
+      if (process == nullptr || record.ret() < 0) return Path(record.file());
+      return CommandLine(*process);
     case PROCESS_FORK:
     case PROCESS_PTRACE:
     case PROCESS_SIGNAL:
