@@ -221,7 +221,8 @@ int call_path(u64 *ctx)
 		put_named(s, STRING_ARGUMENT, STRING_BASE, path, fd);
 	if (s->call == CALL_SYMLINK || s->call == CALL_SYMLINKAT)
 		put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);
-	if (type == TYPE_FILE_XATTR)
+	/* Read again, so that the verifier need not walk the path once for each type. */
+	if (((struct event_header *)s->data)->type == TYPE_FILE_XATTR)
 		put_argument(s, STRING_NAME, s->args[1], EVENT_NAME_LEN);
 	event_submit(s, RING_NORMAL);
 	return 0;
@@ -259,7 +260,8 @@ int call_fd(u64 *ctx)
 		body->size = s->args[1];
 	if (file)
 		put_file_path(s, STRING_PATH, file);
-	if (type == TYPE_FILE_XATTR)
+	/* Read again, so that the verifier need not walk the path once for each type. */
+	if (((struct event_header *)s->data)->type == TYPE_FILE_XATTR)
 		put_argument(s, STRING_NAME, s->args[1], EVENT_NAME_LEN);
 	event_submit(s, RING_NORMAL);
 	return 0;

@@ -82,17 +82,22 @@ absl::Status BpfPrograms::Load(uint32_t cpus) {
 }
 
 absl::Status BpfPrograms::LoadBest(uint32_t cpus) {
-  if (LoadWith(cpus, true, true).ok() && AttachAll(SecurityHooks()).ok()) {
+  const KernelFeatures kernel = ReadKernelFeatures();
+  if (!kernel.security_hooks) {
+    const absl::Status why = ErrnoStatus(kernel.security_hooks_error, "no security hooks");
+    reason_ = std::string(why.message());
+  } else if (LoadWith(cpus, kernel, true, true).ok() && AttachAll(SecurityHooks()).ok()) {
     name_ = "lsm";
     reason_ = "security hooks are traced";
     return absl::OkStatus();
+  } else {
+    reason_ = absl::StrCat("no security hooks: ", *LastWords());
+    Unload();
   }
-  reason_ = absl::StrCat("no security hooks: ", *LastWords());
-  Unload();
-  if (LoadWith(cpus, false, true).ok()) return absl::OkStatus();
+  if (LoadWith(cpus, kernel, false, true).ok()) return absl::OkStatus();
   absl::StrAppend(&reason_, "; no io_uring, no DNS: ", *LastWords());
   Unload();
-  return LoadWith(cpus, false, false);
+  return LoadWith(cpus, kernel, false, false);
 }
 
 void BpfPrograms::Unload() {
@@ -111,10 +116,10 @@ BpfPrograms::Hooks BpfPrograms::SecurityHooks() {
           {progs.see_link, &links.see_link},       {progs.see_rename, &links.see_rename}};
 }
 
-absl::Status BpfPrograms::LoadWith(uint32_t cpus, bool hooks, bool extras) {
+absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks,
+                                   bool extras) {
   object_ = cairn_bpf__open();
   if (object_ == nullptr) return BpfError(errno, "open the BPF object");
-  const KernelFeatures kernel = ReadKernelFeatures();
   object_->rodata->typed_reads = kernel.typed_reads;
   object_->rodata->complete_has_cqe = kernel.complete_has_cqe;
   const auto& progs = object_->progs;

@@ -19,6 +19,8 @@ struct cairn_bpf;
 
 namespace cairn::capture {
 
+struct KernelFeatures;
+
 // One thread; one at a time in a process, since libbpf's messages are the process's.
 class BpfPrograms {
  public:
@@ -50,7 +52,7 @@ class BpfPrograms {
   using Hooks = std::vector<std::pair<bpf_program*, bpf_link**>>;
 
   absl::Status LoadBest(uint32_t cpus);
-  absl::Status LoadWith(uint32_t cpus, bool hooks, bool extras);
+  absl::Status LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks, bool extras);
   void Unload();
   Hooks SecurityHooks();
   absl::Status AttachAll(const Hooks& hooks);

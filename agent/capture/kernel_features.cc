@@ -1,7 +1,11 @@
 #include "agent/capture/kernel_features.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <mntent.h>
 
 #include <string>
@@ -20,6 +24,22 @@ int TracepointArguments(const btf* kernel, const char* name) {
   return type != nullptr && btf_is_func_proto(type) ? btf_vlen(type) - 1 : -1;
 }
 
+// Attaches a program that does nothing to a security hook: 0, or the errno that says why not.
+int TrySecurityHook() {
+  const int id = libbpf_find_vmlinux_btf_id("security_path_unlink", BPF_TRACE_FENTRY);
+  if (id < 0) return -id;
+  const bpf_insn nothing[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT},
+  };
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
+              .attach_btf_id = static_cast<__u32>(id));
+  const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "cairn_try", "GPL", nothing, 2, &options));
+  if (!program.valid()) return errno;
+  const Fd link(bpf_raw_tracepoint_open(nullptr, program.get()));
+  return link.valid() ? 0 : errno;
+}
+
 }  // namespace
 
 KernelFeatures ReadKernelFeatures() {
@@ -33,6 +53,8 @@ KernelFeatures ReadKernelFeatures() {
   features.uring_complete = complete >= 3;
   features.complete_has_cqe = complete == 3;
   btf__free(kernel);
+  features.security_hooks_error = TrySecurityHook();
+  features.security_hooks = features.security_hooks_error == 0;
   return features;
 }
 

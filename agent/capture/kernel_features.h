@@ -11,10 +11,12 @@ struct KernelFeatures {
   bool uring_submit_sqe = false;  // tracepoint, up to 6.3
   bool uring_submit_req = false;  // tracepoint, since 6.4
   bool uring_complete = false;    // tracepoint
+  bool security_hooks = false;    // security_path_* can be traced (fentry); tried, not guessed
+  int security_hooks_error = 0;   // errno, when not
   bool complete_has_cqe = false;  // its third argument is the completion itself (6.12)
 };
 
-// Reads /sys/kernel/btf/vmlinux; all false when there is none.
+// Reads /sys/kernel/btf/vmlinux (all false when there is none) and tries one security hook.
 KernelFeatures ReadKernelFeatures();
 
 // The root directory of the unified control group hierarchy, wherever it is mounted; none:
