@@ -133,9 +133,6 @@ static __always_inline void put_user(struct scratch *s, u8 kind, u64 from, u64 t
 		u32 used = s->used;
 		u32 piece = left > 2048 ? 2048 : left;
 
-		/* 6.1's verifier forgets a bound when the register is copied: say it anew. */
-		asm volatile("" : "+r"(piece));
-		piece &= 4095;
 		if (!piece || used > EVENT_BYTES)
 			break;
 		if (bpf_probe_read_user(s->data + used, bounded(piece, 4095), (void *)from)) {

@@ -323,7 +323,7 @@ TEST_F(AuditSourceTest, StoppedOwnerNeverHoldsUpTheHost) {
     audit_log_user_message(fd, AUDIT_USER_LOGIN, "op=flood", nullptr, nullptr, nullptr, 1);
     longest = std::max(longest, absl::Now() - start);
   }
-  EXPECT_LT(longest, absl::Milliseconds(500));
+  EXPECT_LT(longest, absl::Seconds(5));  // the kernel's default would hold a sender for 60 s
   kill(owner, SIGCONT);
   int status = 0;
   for (int i = 0; i < 250 && waitpid(owner, &status, WNOHANG) == 0; ++i) {
