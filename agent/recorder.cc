@@ -34,7 +34,7 @@ void Recorder::Take(const capture::Captured& captured) {
       captured.record->set_severity(decision_.severity);
       policy_->Redact(captured.record,
                       captured.subject != nullptr ? &captured.subject->process : nullptr);
-      Append(captured.time_ns, *captured.record, captured.subject, decision_.urgent);
+      AppendJoined(captured);
       break;
     case policy::Verdict::kCount:
       ++counts_.counted;
@@ -43,6 +43,17 @@ void Recorder::Take(const capture::Captured& captured) {
       ++counts_.dropped;
       break;
   }
+}
+
+// An audit event of an act that is in the log already becomes a link to it.
+void Recorder::AppendJoined(const capture::Captured& captured) {
+  const uint32_t pid = captured.subject != nullptr ? captured.subject->process.pid() : 0;
+  const auto twin = join_.Match(captured.time_ns, pid, *captured.record);
+  if (twin) capture::AuditJoin::Link(*twin, captured.record);
+  const bool awake = join_.awake(captured.time_ns);
+  const uint64_t sequence = awake ? ledger_->stats().next_sequence : 0;
+  Append(captured.time_ns, *captured.record, captured.subject, decision_.urgent);
+  if (awake && !faulty()) join_.Note(sequence, captured.time_ns, pid, *captured.record);
 }
 
 void Recorder::TakeOwn(const Record& record, ledger::Subject* subject, bool urgent) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "agent/capture/audit_join.h"
 #include "agent/capture/capture.h"
 #include "ledger/ledger.h"
 #include "policy/policy.h"
@@ -60,6 +61,7 @@ class Recorder {
   void RetryAfterFault();
 
  private:
+  void AppendJoined(const capture::Captured& captured);
   void Append(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
   absl::Status Try(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
   void StartFault(const absl::Status& status);
@@ -69,6 +71,7 @@ class Recorder {
   std::shared_ptr<const policy::Policy> policy_;
   std::shared_ptr<const policy::Policy> previous_;
   policy::Decision decision_;  // reused
+  capture::AuditJoin join_;
   Counts counts_;
 
   absl::Status fault_;

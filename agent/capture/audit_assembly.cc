@@ -46,7 +46,9 @@ void AuditAssembler::Add(const AuditStamp& stamp, uint16_t type, absl::string_vi
   if (type == audit::kSyscall || type == audit::kUringop) open->has_syscall = true;
   const bool alone = AuditTypeStandsAlone(type) && open->event.lines().size() == 1;
   if (alone) open->event.complete = true;
-  if (type == audit::kEoe || alone) {
+  open->held = type == audit::kEoe && limits_.syscall_hold_ns > 0 && !open->event.lines().empty() &&
+               open->event.lines().front().type == audit::kSyscall;
+  if ((type == audit::kEoe && !open->held) || alone) {
     const auto at = std::find_if(open_.begin(), open_.end(),
                                  [open](const auto& candidate) { return candidate.get() == open; });
     HandOut(static_cast<size_t>(at - open_.begin()), sink);
@@ -60,7 +62,9 @@ void AuditAssembler::Add(const AuditStamp& stamp, uint16_t type, absl::string_vi
 void AuditAssembler::Expire(uint64_t now_ns, Sink sink) {
   for (size_t i = 0; i < open_.size();) {
     const Open& open = *open_[i];
-    const uint64_t wait = open.has_syscall ? limits_.syscall_wait_ns : limits_.other_wait_ns;
+    const uint64_t wait = open.held          ? limits_.syscall_hold_ns
+                          : open.has_syscall ? limits_.syscall_wait_ns
+                                             : limits_.other_wait_ns;
     if (now_ns < open.touched_ns + wait) {
       ++i;
       continue;
@@ -99,7 +103,7 @@ AuditAssembler::Open* AuditAssembler::StartEvent(const AuditStamp& stamp, Sink s
   open->event.Clear();
   open->event.stamp = stamp;
   open->event.continued = FindClosed(stamp) != nullptr;
-  open->has_syscall = false;
+  open->has_syscall = open->held = false;
   open_.push_back(std::move(open));
   return open_.back().get();
 }

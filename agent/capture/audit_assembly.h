@@ -20,6 +20,9 @@ struct AuditAssemblyLimits {
   size_t max_bytes = 4 << 20;                // text of all open events
   uint64_t syscall_wait_ns = 2'000'000'000;  // after the last record, where the end is missing
   uint64_t other_wait_ns = 250'000'000;      // where no SYSCALL record was seen: may stand alone
+  // A system call's event is kept this long after its end, so that what eBPF tells of the same
+  // act comes first (AuditJoin); it is then handed out by Expire.
+  uint64_t syscall_hold_ns = 0;
 };
 
 struct AuditAssemblyStats {
@@ -56,6 +59,7 @@ class AuditAssembler {
     AuditEvent event;
     uint64_t touched_ns = 0;
     bool has_syscall = false;
+    bool held = false;  // ended, for syscall_hold_ns
   };
   // What is remembered of an event that was handed out, to know a straggler from news.
   struct Closed {

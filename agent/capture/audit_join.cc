@@ -9,7 +9,7 @@ EventType Kind(EventType type) { return type == FILE_CREATE ? FILE_OPEN : type; 
 }  // namespace
 
 void AuditJoin::Note(uint64_t sequence, uint64_t time_ns, uint32_t pid, const Record& record) {
-  if (time_ns > active_until_ns_ || pid == 0 || record.source() != SOURCE_EBPF) return;
+  if (!awake(time_ns) || pid == 0 || record.source() != SOURCE_EBPF) return;
   entries_[next_] = {.sequence = sequence,
                      .time_ns = time_ns,
                      .ret = record.ret(),

@@ -24,6 +24,9 @@ class AuditJoin {
   static constexpr uint64_t kLongestCallNs = 100'000'000;
   static constexpr uint64_t kActiveNs = 60'000'000'000;
 
+  // Whether Note would keep a record of that time.
+  bool awake(uint64_t time_ns) const { return time_ns <= active_until_ns_; }
+
   // A record that was appended under `sequence`; those of other sources are left out.
   void Note(uint64_t sequence, uint64_t time_ns, uint32_t pid, const Record& record);
 

@@ -114,26 +114,35 @@ absl::Status AuditSource::OpenMulticast() {
 
 size_t AuditSource::Drain(Sink sink) {
   handed_out_ = 0;
-  AuditMessage message;
-  for (size_t i = 0; socket_ && i < kMaxMessages; ++i) {
-    switch (socket_->Read(&message)) {
-      case AuditRead::kMessage:
-        Take(message, sink);
-        break;
-      case AuditRead::kOverrun:
-        ++counters_.overruns;
-        overrun_ns_ = BootNow();
-        break;
-      case AuditRead::kIgnored:
-        break;
-      case AuditRead::kFailed:
-        socket_.reset();
-        return handed_out_;
-      case AuditRead::kEmpty:
-        return handed_out_;
-    }
+  for (size_t i = 0; i < kMaxMessages && ReadOne(sink); ++i) {
+  }
+  if (assembler_.open() > 0) {
+    assembler_.Expire(BootNow(),
+                      [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
   }
   return handed_out_;
+}
+
+bool AuditSource::ReadOne(Sink sink) {
+  if (!socket_) return false;
+  AuditMessage message;
+  switch (socket_->Read(&message)) {
+    case AuditRead::kMessage:
+      Take(message, sink);
+      return true;
+    case AuditRead::kOverrun:
+      ++counters_.overruns;
+      overrun_ns_ = BootNow();
+      return true;
+    case AuditRead::kIgnored:
+      return true;
+    case AuditRead::kFailed:
+      socket_.reset();
+      return false;
+    case AuditRead::kEmpty:
+      return false;
+  }
+  return false;
 }
 
 void AuditSource::Take(const AuditMessage& message, Sink sink) {

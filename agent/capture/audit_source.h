@@ -84,6 +84,7 @@ class AuditSource {
   absl::Status OpenUnicast();
   absl::Status OpenMulticast();
   absl::Status Choose();
+  bool ReadOne(Sink sink);  // false: nothing more to read
   void Take(const AuditMessage& message, Sink sink);
   void HandOutEvent(const AuditEvent& event, Sink sink);
   void HandOutOwn(Record* record, Sink sink);
@@ -95,7 +96,7 @@ class AuditSource {
   std::unique_ptr<AuditControl> control_;
   std::unique_ptr<AuditSocket> socket_;
   AuditSettings settings_;
-  AuditAssembler assembler_;
+  AuditAssembler assembler_{{.syscall_hold_ns = 1'000'000}};
   AuditSerials serials_;
   AuditDrift drift_;
   AuditCounters counters_;

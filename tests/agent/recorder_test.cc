@@ -127,6 +127,38 @@ TEST_F(RecorderTest, EachVerdictGoesItsWayAndIsCounted) {
   EXPECT_EQ(ReadBack()[PROCESS_EXEC], 2);
 }
 
+// One act told twice: the second record is a link to the first one's sequence number.
+TEST_F(RecorderTest, AuditEventOfAKnownActBecomesALink) {
+  ledger::Subject subject;
+  subject.process.set_pid(77);
+  const auto take = [&](Source source, int64_t ret) {
+    Record record;
+    record.set_type(PROCESS_EXEC);
+    record.set_source(source);
+    record.set_ret(ret);
+    if (source == SOURCE_AUDIT) record.mutable_audit()->set_arch(0xc000003e);
+    recorder_->Take({now_ns_, &record, &subject});
+  };
+  take(SOURCE_AUDIT, -1);  // the first audit event wakes the joining up, and has no twin
+  const uint64_t sequence = ledger_->stats().next_sequence;
+  take(SOURCE_EBPF, 0);
+  take(SOURCE_AUDIT, 0);
+  take(SOURCE_AUDIT, 0);
+  ASSERT_TRUE(ledger_->Close("stop").ok());
+  auto reader = ledger::LogReader::Open(dir_.path());
+  ASSERT_TRUE(reader.ok());
+  std::vector<uint64_t> links;
+  int execs = 0;
+  ledger::LoggedRecord logged;
+  while (*(*reader)->Next(&logged) == ledger::ReadEnd::kRecord) {
+    execs += logged.record->type() == PROCESS_EXEC;
+    if (logged.record->type() != AUDIT_LINK) continue;
+    links.push_back(logged.record->audit().linked_sequence());
+  }
+  EXPECT_EQ(links, std::vector<uint64_t>{sequence});
+  EXPECT_EQ(execs, 3);
+}
+
 TEST_F(RecorderTest, OwnRecordsAreKeptWhateverThePolicySays) {
   Record record;
   record.set_type(AGENT_HEARTBEAT);  // dropped by the policy above

@@ -83,6 +83,21 @@ TEST_F(Assembly, StragglersAreMarkedAsContinuation) {
   EXPECT_THAT(out_, ElementsAre("1:1400!", "1:1300+"));
 }
 
+TEST_F(Assembly, SystemCallsAreHeldForTheirTwinAndNothingElseIs) {
+  AuditAssembler holding({.syscall_hold_ns = 1000});
+  const auto sink = [this](const AuditEvent& event) { Note(event); };
+  holding.Add({1000, 1}, audit::kSyscall, "a", 0, sink);
+  holding.Add({1000, 1}, audit::kEoe, "", 0, sink);
+  holding.Add({1000, 2}, audit::kAvc, "b", 0, sink);
+  holding.Add({1000, 2}, audit::kEoe, "", 0, sink);
+  holding.Add({1000, 3}, audit::kUserLogin, "c", 0, sink);
+  EXPECT_THAT(out_, ElementsAre("2:1400", "3:1112"));
+  holding.Expire(999, sink);
+  EXPECT_EQ(out_.size(), 2u);
+  holding.Expire(1000, sink);
+  EXPECT_THAT(out_, ElementsAre("2:1400", "3:1112", "1:1300"));
+}
+
 TEST_F(Assembly, EndWithoutAnythingIsNothing) {
   Add(1, audit::kEoe, "");
   EXPECT_THAT(out_, IsEmpty());
