@@ -72,6 +72,8 @@ class CompiledPolicy : public Policy {
  private:
   friend class PolicyBuilder;
 
+  static uint64_t NewIdentity();
+
   void Consider(const CompiledRule& rule, const Event& event, Scratch* scratch, Decision* decision,
                 bool* counted) const;
   bool Excepted(const CompiledRule& rule, const Event& event, Scratch* scratch, Decision* decision,
@@ -95,6 +97,7 @@ class CompiledPolicy : public Policy {
   Wanted wanted_;
   std::vector<Source> sources_;
   std::vector<std::string> signers_;
+  const uint64_t identity_ = NewIdentity();  // never that of another policy, living or gone
   uint64_t serial_ = 0;
   uint64_t bundle_serial_ = 0;
   std::string bundle_digest_;

@@ -144,10 +144,38 @@ int64_t CompiledPolicy::WallSeconds(const Event& event) const {
   return (static_cast<int64_t>(event.time_ns) + wall_offset_ns_) / 1000000000;
 }
 
+uint64_t CompiledPolicy::NewIdentity() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1) + 1;
+}
+
+// A generation of a process is looked through once: its arguments do not change.
 void CompiledPolicy::Redact(Record* record, Process* process) const {
+  struct Seen {
+    uint64_t policy;
+    uint64_t start_ns;
+    uint32_t pid, generation;
+  };
+  constexpr size_t kSeen = 4096;
+  thread_local const std::unique_ptr<Seen[]> all_seen(new Seen[kSeen]());
+  if (redactors_.empty()) return;
+  Seen* seen = nullptr;
+  // An exec brings arguments that were not seen; a process without a start has no identity.
+  if (process != nullptr && process->start_ns() != 0) {
+    seen = &all_seen[(process->start_ns() ^ process->pid()) % kSeen];
+    const bool before = seen->policy == identity_ && seen->start_ns == process->start_ns() &&
+                        seen->pid == process->pid() && seen->generation == process->generation();
+    if (before && record->type() != PROCESS_EXEC) process = nullptr;
+  }
   for (const Redactor& redactor : redactors_) {
-    if (!redactor.events().test(static_cast<uint8_t>(record->type()))) continue;
+    if (!redactor.events().test(static_cast<uint8_t>(record->type()))) {
+      seen = nullptr;  // not all of them had their turn
+      continue;
+    }
     if (redactor.Apply(record, process)) record->add_redactions(redactor.id());
+  }
+  if (seen != nullptr && process != nullptr) {
+    *seen = {identity_, process->start_ns(), process->pid(), process->generation()};
   }
 }
 

@@ -26,7 +26,7 @@ class Redactor {
   const EventSet& events() const { return events_; }
   Redaction::Replace replace() const { return replace_; }
 
-  // True when something was replaced. `process` may be null.
+  // True when something was replaced. `process` may be null: it is then left alone.
   bool Apply(Record* record, Process* process) const;
 
   // The spans of `text` to replace, in order, apart.
