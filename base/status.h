@@ -24,10 +24,10 @@ absl::Status Annotate(const absl::Status& status, absl::string_view place);
 #define CAIRN_CONCAT(a, b) CAIRN_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expression` is not OK.
-#define RETURN_IF_ERROR(expression)                        \
-  do {                                                     \
-    absl::Status cairn_status = (expression);              \
-    if (!cairn_status.ok()) return cairn_status;           \
+#define RETURN_IF_ERROR(expression)              \
+  do {                                           \
+    absl::Status cairn_status = (expression);    \
+    if (!cairn_status.ok()) return cairn_status; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): x, or returns F's error.

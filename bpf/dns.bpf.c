@@ -41,8 +41,8 @@ static __always_inline u32 read_ip(struct __sk_buff *skb, struct event_net *net)
 		net->protocol = protocol;
 		return (first & 15) * 4;
 	}
-	if (bpf_skb_load_bytes(skb, 6, &protocol, 1) ||
-	    bpf_skb_load_bytes(skb, 8, net->src, 16) || bpf_skb_load_bytes(skb, 24, net->dst, 16))
+	if (bpf_skb_load_bytes(skb, 6, &protocol, 1) || bpf_skb_load_bytes(skb, 8, net->src, 16) ||
+	    bpf_skb_load_bytes(skb, 24, net->dst, 16))
 		return 0;
 	net->family = FAMILY_INET6;
 	net->protocol = protocol;

@@ -158,8 +158,7 @@ static __always_inline u8 put_argument(struct scratch *s, u8 kind, u64 pointer, 
 	if (got > 0 && got <= limit)
 		s->used = from + (u32)got - 1;
 	/* A string as long as the limit may have been cut; its length is not known. */
-	string_end(s, at, kind, got < 0 ? STRING_FAULT : 0,
-		   got >= (long)limit ? limit : 0);
+	string_end(s, at, kind, got < 0 ? STRING_FAULT : 0, got >= (long)limit ? limit : 0);
 	return s->data[from];
 }
 

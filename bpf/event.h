@@ -25,8 +25,8 @@ enum event_limit {
 	EVENT_PATH_DEPTH = 64, /* components of one path */
 	EVENT_BYTES = 57344,   /* of one record, all in all */
 	EVENT_CPUS = 1024,
-	EVENT_CALLS = 600,     /* system call numbers of one ABI */
-	EVENT_OWN = 8,         /* processes whose own I/O is not captured */
+	EVENT_CALLS = 600, /* system call numbers of one ABI */
+	EVENT_OWN = 8,	   /* processes whose own I/O is not captured */
 };
 
 /* Rings, by importance: a flood of one cannot push out another. */
@@ -71,18 +71,18 @@ enum event_call {
 	CALL_BIND,
 	CALL_SETXATTR, /* (path, name, ...) */
 	CALL_FSETXATTR,
-	CALL_UTIMES,   /* (path, ...) */
+	CALL_UTIMES,	/* (path, ...) */
 	CALL_UTIMENSAT, /* (fd, path, ...) */
-	CALL_DUP,      /* (old) -> new */
+	CALL_DUP,	/* (old) -> new */
 	CALL_FCNTL,
-	CALL_PIPE,     /* (fds) */
+	CALL_PIPE, /* (fds) */
 	CALL_MMAP,
 	CALL_MPROTECT,
 	CALL_SOCKET,
 	CALL_LISTEN,
 	CALL_ACCEPT,
 	CALL_BPF,
-	CALL_KILL, /* (process, signal) */
+	CALL_KILL,   /* (process, signal) */
 	CALL_TGKILL, /* (process, thread, signal) */
 	CALL_OWN_END,
 	/* ... of the rest they are. */
@@ -94,15 +94,15 @@ enum event_call {
 	CALL_INIT_MODULE,
 	CALL_FINIT_MODULE,
 	CALL_DELETE_MODULE,
-	CALL_MOUNT,  /* (source, target, type, flags) */
-	CALL_UMOUNT, /* (target, flags) */
+	CALL_MOUNT,	 /* (source, target, type, flags) */
+	CALL_UMOUNT,	 /* (target, flags) */
 	CALL_MOVE_MOUNT, /* (fd, path, fd, path, flags) */
 	CALL_PTRACE,
 	CALL_KEXEC,
 	CALL_KEXEC_FILE,
-	CALL_CLOCK_SET,  /* (clock, time) */
-	CALL_SETTIMEOFDAY, /* (time) */
-	CALL_ADJTIME,    /* (adjustment) */
+	CALL_CLOCK_SET,	    /* (clock, time) */
+	CALL_SETTIMEOFDAY,  /* (time) */
+	CALL_ADJTIME,	    /* (adjustment) */
 	CALL_CLOCK_ADJTIME, /* (clock, adjustment) */
 	CALL_UNSHARE,
 	CALL_SETNS,
@@ -121,14 +121,14 @@ enum event_layout {
 };
 
 enum event_flag {
-	EVENT_COMPAT = 1,   /* a 32-bit call */
-	EVENT_URING = 2,    /* done through io_uring */
-	EVENT_UNKNOWN = 4,  /* result unknown */
-	EVENT_CUT = 8,      /* the record was full: strings are missing */
+	EVENT_COMPAT = 1,  /* a 32-bit call */
+	EVENT_URING = 2,   /* done through io_uring */
+	EVENT_UNKNOWN = 4, /* result unknown */
+	EVENT_CUT = 8,	   /* the record was full: strings are missing */
 };
 
 struct event_header {
-	__u64 time_ns;  /* CLOCK_BOOTTIME, when it was submitted */
+	__u64 time_ns;	/* CLOCK_BOOTTIME, when it was submitted */
 	__u64 start_ns; /* of the process (its first thread), CLOCK_BOOTTIME */
 	__u32 pid;
 	__u32 tid;
@@ -193,7 +193,7 @@ struct event_net {
 	__u16 family;
 	__u16 type;
 	__u16 protocol;
-	__u16 source; /* cairn.PathSource */
+	__u16 source;	/* cairn.PathSource */
 	__u16 src_port; /* host order */
 	__u16 dst_port;
 	__s32 fd;
@@ -215,28 +215,28 @@ struct event_args {
 };
 
 enum event_string_kind {
-	STRING_PATH = 1,   /* components, leaf first, each followed by '/' */
-	STRING_TARGET,     /* components: the second path */
-	STRING_BASE,       /* components: the directory `argument` paths start at */
+	STRING_PATH = 1, /* components, leaf first, each followed by '/' */
+	STRING_TARGET,	 /* components: the second path */
+	STRING_BASE,	 /* components: the directory `argument` paths start at */
 	STRING_TARGET_BASE,
-	STRING_ARGUMENT,   /* bytes of the caller's memory */
+	STRING_ARGUMENT, /* bytes of the caller's memory */
 	STRING_TARGET_ARGUMENT,
-	STRING_EXE,        /* components */
-	STRING_CWD,        /* components */
-	STRING_CGROUP,     /* components */
-	STRING_ARGV,       /* NUL-separated */
-	STRING_ENV,        /* NUL-separated */
-	STRING_SCRIPT,     /* the path an interpreter was started for */
+	STRING_EXE,    /* components */
+	STRING_CWD,    /* components */
+	STRING_CGROUP, /* components */
+	STRING_ARGV,   /* NUL-separated */
+	STRING_ENV,    /* NUL-separated */
+	STRING_SCRIPT, /* the path an interpreter was started for */
 	STRING_TTY,
-	STRING_NAME,       /* module, program */
-	STRING_SOCKET,     /* sun_path; an abstract one starts with NUL */
-	STRING_VALUE,      /* what was written */
+	STRING_NAME,   /* module, program */
+	STRING_SOCKET, /* sun_path; an abstract one starts with NUL */
+	STRING_VALUE,  /* what was written */
 	STRING_KINDS,
 };
 
 enum event_string_flag {
-	STRING_PARTIAL = 1, /* the leading components are missing */
-	STRING_FAULT = 2,   /* the caller's memory could not be read (to the end) */
+	STRING_PARTIAL = 1,  /* the leading components are missing */
+	STRING_FAULT = 2,    /* the caller's memory could not be read (to the end) */
 	STRING_DETACHED = 4, /* not reachable from the task's root */
 };
 
@@ -259,10 +259,10 @@ struct event_counters {
 /* Written by user space, read by every probe. */
 struct event_filter {
 	__u64 wanted[EVENT_TYPES / 64]; /* bitmap by cairn.EventType */
-	__u8 calls[EVENT_CALLS];        /* enum event_call by system call number; 0: not wanted */
-	__u8 calls32[EVENT_CALLS];      /* of the 32-bit ABI */
-	__u32 own[EVENT_OWN];           /* process ids; 0: none */
-	__u32 asleep; /* the reader sleeps: wake it (cleared by who does) */
+	__u8 calls[EVENT_CALLS];	/* enum event_call by system call number; 0: not wanted */
+	__u8 calls32[EVENT_CALLS];	/* of the 32-bit ABI */
+	__u32 own[EVENT_OWN];		/* process ids; 0: none */
+	__u32 asleep;			/* the reader sleeps: wake it (cleared by who does) */
 };
 
 #endif /* CAIRN_BPF_EVENT_H_ */

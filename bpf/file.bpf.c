@@ -240,8 +240,8 @@ int call_fd(u64 *ctx)
 
 	if (!s)
 		return 0;
-	type = s->call == CALL_FCHMOD      ? TYPE_FILE_CHMOD
-	       : s->call == CALL_FCHOWN    ? TYPE_FILE_CHOWN
+	type = s->call == CALL_FCHMOD	   ? TYPE_FILE_CHMOD
+	       : s->call == CALL_FCHOWN	   ? TYPE_FILE_CHOWN
 	       : s->call == CALL_FSETXATTR ? TYPE_FILE_XATTR
 	       : s->call == CALL_UTIMENSAT ? TYPE_FILE_UTIMES
 					   : TYPE_FILE_TRUNCATE;
@@ -280,8 +280,8 @@ int call_two_paths(u64 *ctx)
 		return 0;
 	at = s->call == CALL_RENAMEAT || s->call == CALL_LINKAT || s->call == CALL_MOVE_MOUNT;
 	type = s->call == CALL_RENAME || s->call == CALL_RENAMEAT ? TYPE_FILE_RENAME
-	       : s->call == CALL_MOVE_MOUNT			   ? TYPE_FILE_MOUNT
-								   : TYPE_FILE_LINK;
+	       : s->call == CALL_MOVE_MOUNT			  ? TYPE_FILE_MOUNT
+								  : TYPE_FILE_LINK;
 	if (!wanted(type))
 		return 0;
 	body = begin_file(s, type, NULL, -1);

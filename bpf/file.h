@@ -7,7 +7,7 @@
 
 /* An event about an open file. */
 static __always_inline struct event_file *begin_file(struct scratch *s, u8 type, struct file *file,
-						      s32 fd)
+						     s32 fd)
 {
 	struct event_file *body = event_begin_call(s, type, LAYOUT_FILE, sizeof(*body));
 
@@ -26,12 +26,12 @@ static __always_inline struct event_file *begin_file(struct scratch *s, u8 type,
 static __always_inline bool first_use(struct file *file, u32 use)
 {
 	struct seen_key key = {
-		.file = (u64)file,
-		.pid = bpf_get_current_pid_tgid() >> 32,
+	    .file = (u64)file,
+	    .pid = bpf_get_current_pid_tgid() >> 32,
 	};
 	struct seen_uses now = {
-		.inode = GET(AS(struct inode, GET(file, f_inode)), i_ino),
-		.uses = use,
+	    .inode = GET(AS(struct inode, GET(file, f_inode)), i_ino),
+	    .uses = use,
 	};
 	struct seen_uses *known = bpf_map_lookup_elem(&seen, &key);
 
@@ -49,8 +49,8 @@ static __always_inline bool first_use(struct file *file, u32 use)
 static __always_inline void forget_uses(struct file *file)
 {
 	struct seen_key key = {
-		.file = (u64)file,
-		.pid = bpf_get_current_pid_tgid() >> 32,
+	    .file = (u64)file,
+	    .pid = bpf_get_current_pid_tgid() >> 32,
 	};
 
 	bpf_map_delete_elem(&seen, &key);

@@ -328,24 +328,23 @@ struct io_link {
  * helper call. `typed_reads` is constant at load, so the verifier drops the other half.
  */
 extern const volatile bool typed_reads;
-extern const volatile bool has_hooks; /* the lsm backend: objects.bpf.c is attached */
+extern const volatile bool has_hooks;	     /* the lsm backend: objects.bpf.c is attached */
 extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */
 extern void *bpf_rdonly_cast(void *pointer, u32 type_id) __ksym __weak;
 
-#define AS(type, pointer)                                                              \
-	((type *)(typed_reads ? bpf_rdonly_cast((void *)(pointer),                     \
-						bpf_core_type_id_kernel(type))         \
+#define AS(type, pointer)                                                                          \
+	((type *)(typed_reads ? bpf_rdonly_cast((void *)(pointer), bpf_core_type_id_kernel(type))  \
 			      : (void *)(pointer)))
 
-#define GET(pointer, field)                                                            \
-	({                                                                             \
-		__typeof__(pointer) from_ = (pointer);                                 \
-		__typeof__(from_->field) value_;                                       \
-		if (typed_reads)                                                       \
-			value_ = from_->field;                                         \
-		else                                                                   \
-			bpf_core_read(&value_, sizeof(value_), &from_->field);         \
-		value_;                                                                \
+#define GET(pointer, field)                                                                        \
+	({                                                                                         \
+		__typeof__(pointer) from_ = (pointer);                                             \
+		__typeof__(from_->field) value_;                                                   \
+		if (typed_reads)                                                                   \
+			value_ = from_->field;                                                     \
+		else                                                                               \
+			bpf_core_read(&value_, sizeof(value_), &from_->field);                     \
+		value_;                                                                            \
 	})
 
 /* `value` & `mask`, which the compiler cannot move away from where the verifier must see it. */

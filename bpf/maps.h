@@ -17,7 +17,7 @@ struct scratch {
 	s64 ret;
 	u32 call;
 	u32 compat;
-	u32 used; /* bytes of `data` */
+	u32 used;   /* bytes of `data` */
 	u32 number; /* of the system call */
 	u8 data[EVENT_BYTES + SCRATCH_SLACK];
 };

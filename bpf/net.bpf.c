@@ -10,8 +10,7 @@ static __always_inline void put_given(struct scratch *s, struct event_net *body,
 	u16 port;
 
 	body->source = SOURCE_ARGUMENT;
-	if (len < 2 ||
-	    bpf_probe_read_user(raw, len < 28 ? bounded(len, 31) : 28, (void *)pointer))
+	if (len < 2 || bpf_probe_read_user(raw, len < 28 ? bounded(len, 31) : 28, (void *)pointer))
 		return;
 	body->family = *(u16 *)raw;
 	port = __builtin_bswap16(*(u16 *)(raw + 2));
@@ -53,8 +52,8 @@ int call_address(u64 *ctx)
 	bind = s->call == CALL_BIND;
 	if (!wanted(bind ? TYPE_NET_BIND : TYPE_NET_CONNECT))
 		return 0;
-	body = event_begin_call(s, bind ? TYPE_NET_BIND : TYPE_NET_CONNECT, LAYOUT_NET,
-				sizeof(*body));
+	body =
+	    event_begin_call(s, bind ? TYPE_NET_BIND : TYPE_NET_CONNECT, LAYOUT_NET, sizeof(*body));
 	body->ret = s->ret;
 	body->fd = s->args[0];
 	file = file_of(body->fd);
@@ -68,7 +67,7 @@ int call_address(u64 *ctx)
 			sk = AS(struct sock, sk);
 			body->protocol = GET(sk, sk_protocol);
 			body->netns =
-				GET(AS(struct net, GET(sk, __sk_common.skc_net.net)), ns.inum);
+			    GET(AS(struct net, GET(sk, __sk_common.skc_net.net)), ns.inum);
 		}
 		put_given(s, body, s->args[1], s->args[2], bind);
 	}

@@ -47,7 +47,7 @@ static __always_inline void put_unix(struct scratch *s, struct unix_address *add
 	if (len > 0 && len <= 108 &&
 	    !bpf_probe_read_kernel(s->data + from, bounded(len, 127),
 				   (void *)address +
-					   bpf_core_field_offset(struct unix_address, name) + 2))
+				       bpf_core_field_offset(struct unix_address, name) + 2))
 		s->used = from + len;
 	string_end(s, at, STRING_SOCKET, 0, 0);
 }

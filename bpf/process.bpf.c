@@ -68,7 +68,7 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 
 /* The unified hierarchy; where that is unused (cgroup v1), the one of the pids controller. */
 static __always_inline struct kernfs_node *cgroup_node(struct event_task *body,
-							struct task_struct *task)
+						       struct task_struct *task)
 {
 	struct css_set *set = AS(struct css_set, GET(task, cgroups));
 	struct kernfs_node *node = GET(AS(struct cgroup, GET(set, dfl_cgrp)), kn);
@@ -79,7 +79,7 @@ static __always_inline struct kernfs_node *cgroup_node(struct event_task *body,
 		return node;
 	bpf_core_read(&state, sizeof(state),
 		      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
-			      bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id) * 8);
+			  bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id) * 8);
 	if (!state)
 		return node;
 	state = AS(struct cgroup_subsys_state, state);
@@ -260,7 +260,7 @@ int call_cred(u64 *ctx)
 
 	if (!s)
 		return 0;
-	type = s->call == CALL_SETUID   ? TYPE_CRED_SETUID
+	type = s->call == CALL_SETUID	? TYPE_CRED_SETUID
 	       : s->call == CALL_SETGID ? TYPE_CRED_SETGID
 					: TYPE_CRED_CAPSET;
 	body = event_begin_call(s, type, LAYOUT_CRED, sizeof(*body));

@@ -85,7 +85,8 @@ static __always_inline bool slot_use(struct scratch *s, struct event_file *body,
 		return false;
 	len = slot->strings.used - sizeof(struct event_header);
 	/* Other calls reach the same hooks: bind of a named socket, open with O_CREAT. */
-	if (slot->type != type || slot->number != s->number || len > 2 * SCRATCH_SLACK || used > EVENT_BYTES / 2) {
+	if (slot->type != type || slot->number != s->number || len > 2 * SCRATCH_SLACK ||
+	    used > EVENT_BYTES / 2) {
 		slot->owner = 0;
 		return false;
 	}

@@ -107,8 +107,8 @@ static __always_inline u32 plain_type(struct scratch *s)
 /* Reads what the clock was set to, or by; false when nothing is changed. */
 static __always_inline bool put_clock(struct scratch *s, struct event_args *body)
 {
-	u64 pointer = s->call == CALL_CLOCK_SET || s->call == CALL_CLOCK_ADJTIME ? s->args[1]
-										   : s->args[0];
+	u64 pointer =
+	    s->call == CALL_CLOCK_SET || s->call == CALL_CLOCK_ADJTIME ? s->args[1] : s->args[0];
 	u64 given[2] = {};
 
 	body->args[0] = s->call == CALL_CLOCK_SET || s->call == CALL_CLOCK_ADJTIME ? s->args[0] : 0;
@@ -167,8 +167,7 @@ int call_mount(u64 *ctx)
 	body->ret = s->ret;
 	body->fd = -1;
 	body->flags = mount ? s->args[3] : s->args[1];
-	put_named(s, STRING_ARGUMENT, STRING_BASE, mount ? s->args[1] : s->args[0],
-		  AT_FDCWD_VALUE);
+	put_named(s, STRING_ARGUMENT, STRING_BASE, mount ? s->args[1] : s->args[0], AT_FDCWD_VALUE);
 	if (mount) {
 		if (s->args[0])
 			put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);

@@ -6,22 +6,22 @@
 #include "net.h"
 
 enum { /* enum io_uring_op, for ever */
-	OP_READV = 1,
-	OP_WRITEV = 2,
-	OP_READ_FIXED = 4,
-	OP_WRITE_FIXED = 5,
-	OP_SENDMSG = 9,
-	OP_CONNECT = 16,
-	OP_OPENAT = 18,
-	OP_READ = 22,
-	OP_WRITE = 23,
-	OP_SEND = 26,
-	OP_OPENAT2 = 28,
-	OP_RENAMEAT = 35,
-	OP_UNLINKAT = 36,
-	OP_MKDIRAT = 37,
-	OP_SYMLINKAT = 38,
-	OP_LINKAT = 39,
+       OP_READV = 1,
+       OP_WRITEV = 2,
+       OP_READ_FIXED = 4,
+       OP_WRITE_FIXED = 5,
+       OP_SENDMSG = 9,
+       OP_CONNECT = 16,
+       OP_OPENAT = 18,
+       OP_READ = 22,
+       OP_WRITE = 23,
+       OP_SEND = 26,
+       OP_OPENAT2 = 28,
+       OP_RENAMEAT = 35,
+       OP_UNLINKAT = 36,
+       OP_MKDIRAT = 37,
+       OP_SYMLINKAT = 38,
+       OP_LINKAT = 39,
 };
 
 static __always_inline void note_name(char *to, struct filename *name)

@@ -46,16 +46,16 @@ static __always_inline void put_path(struct scratch *s, u8 kind, struct dentry *
 		}
 		if ((void *)dentry != (void *)GET(mnt, mnt_root) &&
 		    (void *)dentry != (void *)parent) {
-			if (!put_component(s, at, GET(dentry, d_name.name), GET(dentry, d_name.len)))
+			if (!put_component(s, at, GET(dentry, d_name.name),
+					   GET(dentry, d_name.len)))
 				break;
 			dentry = AS(struct dentry, parent);
 			continue;
 		}
-		mount = AS(struct mount,
-			   (void *)mnt - bpf_core_field_offset(struct mount, mnt));
+		mount = AS(struct mount, (void *)mnt - bpf_core_field_offset(struct mount, mnt));
 		above = AS(struct mount, GET(mount, mnt_parent));
-		if ((void *)dentry != (void *)GET(mnt, mnt_root) || (void *)above == (void *)mount ||
-		    !above) {
+		if ((void *)dentry != (void *)GET(mnt, mnt_root) ||
+		    (void *)above == (void *)mount || !above) {
 			/* No name leads here: a pipe, a socket, or outside of the root. */
 			flags = STRING_DETACHED;
 			if ((void *)dentry != (void *)GET(mnt, mnt_root) ||
@@ -65,8 +65,7 @@ static __always_inline void put_path(struct scratch *s, u8 kind, struct dentry *
 			break;
 		}
 		dentry = AS(struct dentry, GET(mount, mnt_mountpoint));
-		mnt = AS(struct vfsmount,
-			 (void *)above + bpf_core_field_offset(struct mount, mnt));
+		mnt = AS(struct vfsmount, (void *)above + bpf_core_field_offset(struct mount, mnt));
 	}
 	string_end(s, at, kind, flags, 0);
 }

@@ -91,9 +91,9 @@ absl::Status CheckFrame(const Frame& frame) {
     case Frame::kReceipt:
       return CheckText("cosignature", frame.receipt().cosignature());
     case Frame::kRefusal:
-      return First(
-          {CheckText("refusal", frame.refusal().text()),
-           CheckText("collector key", frame.refusal().collector_key()), CheckNote(frame.refusal().checkpoint())});
+      return First({CheckText("refusal", frame.refusal().text()),
+                    CheckText("collector key", frame.refusal().collector_key()),
+                    CheckNote(frame.refusal().checkpoint())});
     case Frame::kKeepAlive:
       return absl::OkStatus();
     case Frame::kEnrol:

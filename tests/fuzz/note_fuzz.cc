@@ -1,5 +1,5 @@
-// Notes, checkpoints, proofs, verifier keys and the file `checkpoint`: what parses is written back as it
-// was.
+// Notes, checkpoints, proofs, verifier keys and the file `checkpoint`: what parses is written back
+// as it was.
 #include <cstdint>
 #include <cstdlib>
 

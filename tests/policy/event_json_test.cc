@@ -54,8 +54,9 @@ TEST(EventJson, AddressesAreText) {
   record.mutable_net()->set_family(2);
   record.mutable_net()->set_dst_ip(std::string("\x0a\0\0\x01", 4));
   record.mutable_net()->set_dst_port(443);
-  EXPECT_THAT(Json(record, nullptr),
-              HasSubstr(R"("net":{"dst_ip":"10.0.0.1","dst_port":443,"family":"inet","family_number":2})"));
+  EXPECT_THAT(
+      Json(record, nullptr),
+      HasSubstr(R"("net":{"dst_ip":"10.0.0.1","dst_port":443,"family":"inet","family_number":2})"));
   EXPECT_THAT(Json(record, nullptr), Not(HasSubstr("process")));
 }
 
