@@ -97,7 +97,7 @@ class Events : public ::testing::Test {
     Drain(nullptr);
     const char* elsewhere = getenv("CAIRN_ACTS");  // in a virtual machine
     const std::string acts =
-        elsewhere != nullptr ? elsewhere : CAIRN_BINARY_DIR "/tests/capture/capture_acts";
+        elsewhere != nullptr ? elsewhere : CAIRN_BINARY_DIR "/bin/capture_acts";
     FILE* out = popen(absl::StrCat("cd ", dir_, " && exec ", acts, " ", act).c_str(), "r");
     Said said;
     said.dir = dir_;

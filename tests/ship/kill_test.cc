@@ -15,8 +15,8 @@
 namespace cairn::ship {
 namespace {
 
-constexpr char kCollectord[] = CAIRN_BINARY_DIR "/collector/cairn-collectord";
-constexpr char kShipper[] = CAIRN_BINARY_DIR "/agent/shipper/cairn-shipper";
+constexpr char kCollectord[] = CAIRN_BINARY_DIR "/bin/cairn-collectord";
+constexpr char kShipper[] = CAIRN_BINARY_DIR "/bin/cairn-shipper";
 
 // A child process; killed, by its id, when it goes out of scope.
 class Program {
