@@ -40,9 +40,7 @@ function(cairn_test name)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${name} ${arg_SRCS})
-  target_link_libraries(${name} PRIVATE ${arg_DEPS} cairn_options GTest::gtest GTest::gmock GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE
-    CAIRN_SOURCE_DIR="${PROJECT_SOURCE_DIR}" CAIRN_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} cairn_options test_paths GTest::gtest GTest::gmock GTest::gtest_main)
   set(locks "")
   if("root" IN_LIST arg_LABELS)
     set(locks kernel)   # kernel audit and BPF load are global: such tests run one at a time

@@ -4,12 +4,13 @@
 
 #include "base/host.h"
 #include "base/io.h"
+#include "tests/paths.h"
 
 namespace cairn {
 namespace {
 
 TEST(AgentConfig, TheShippedFileSaysTheDefaults) {
-  const auto shipped = LoadAgentConfig(CAIRN_SOURCE_DIR "/config/agent.yaml");
+  const auto shipped = LoadAgentConfig(SourcePath("config/agent.yaml"));
   ASSERT_TRUE(shipped.ok()) << shipped.status();
   config::AgentConfig expected = DefaultAgentConfig();
   EXPECT_EQ(shipped->DebugString(), expected.DebugString());

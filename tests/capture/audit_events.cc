@@ -6,6 +6,7 @@
 #include "absl/strings/str_split.h"
 #include "agent/capture/audit_text.h"
 #include "gtest/gtest.h"
+#include "tests/paths.h"
 
 namespace cairn::capture {
 
@@ -33,9 +34,7 @@ DecodedEvent DecodeOne(absl::string_view log) {
 }
 
 std::string CorpusDirectory() {
-  const char* shared = std::getenv("CAIRN_SHARED");
-  const std::string root = shared != nullptr ? shared : CAIRN_SOURCE_DIR "/../shared";
-  const std::string path = root + "/corpora/audit-logs";
+  std::string path = SharedPath("corpora/audit-logs");
   return std::filesystem::is_directory(path) ? path : "";
 }
 

@@ -20,6 +20,7 @@
 #include "agent/capture/kernel_features.h"
 #include "gtest/gtest.h"
 #include "proto/names.h"
+#include "tests/paths.h"
 
 namespace cairn::capture {
 namespace {
@@ -96,8 +97,7 @@ class Events : public ::testing::Test {
   Said Do(const std::string& act) {
     Drain(nullptr);
     const char* elsewhere = getenv("CAIRN_ACTS");  // in a virtual machine
-    const std::string acts =
-        elsewhere != nullptr ? elsewhere : CAIRN_BINARY_DIR "/bin/capture_acts";
+    const std::string acts = elsewhere != nullptr ? elsewhere : ProgramPath("capture_acts");
     FILE* out = popen(absl::StrCat("cd ", dir_, " && exec ", acts, " ", act).c_str(), "r");
     Said said;
     said.dir = dir_;

@@ -14,11 +14,10 @@
 #include "ledger/reader.h"
 #include "ledger/verifier.h"
 #include "tests/ledger/test_log.h"
+#include "tests/paths.h"
 
 namespace cairn {
 namespace {
-
-constexpr char kBin[] = CAIRN_BINARY_DIR "/bin/";
 
 // Runs a command and returns its exit code; `output` (may be null) receives stdout.
 int Shell(const std::string& command, std::string* output = nullptr) {
@@ -54,14 +53,14 @@ class DaemonTest : public testing::Test {
   }
   int Cairn(const std::string& arguments, std::string* output = nullptr) {
     const size_t end = arguments.find_first_of(">|");
-    return Shell(
-        absl::StrCat(kBin, "cairn ", arguments.substr(0, end), " --config ", Path("agent.yaml"),
-                     " ", end == std::string::npos ? "" : arguments.substr(end)),
-        output);
+    return Shell(absl::StrCat(ProgramPath("cairn"), " ", arguments.substr(0, end), " --config ",
+                              Path("agent.yaml"), " ",
+                              end == std::string::npos ? "" : arguments.substr(end)),
+                 output);
   }
 
   void Start() {
-    std::string program = absl::StrCat(kBin, "cairnd");
+    std::string program = ProgramPath("cairnd");
     std::string option = "--config", config = Path("agent.yaml");
     char* argv[] = {program.data(), option.data(), config.data(), nullptr};
     ASSERT_EQ(::posix_spawn(&pid_, program.c_str(), nullptr, nullptr, argv, environ), 0);
@@ -170,15 +169,17 @@ TEST_F(DaemonTest, ABrokenPolicyNeitherStopsNorSilencesIt) {
 
 TEST_F(DaemonTest, ASecondOneIsRefused) {
   Start();
-  EXPECT_EQ(Shell(absl::StrCat(kBin, "cairnd --config ", Path("agent.yaml"), " 2>/dev/null")), 1);
+  EXPECT_EQ(
+      Shell(absl::StrCat(ProgramPath("cairnd"), " --config ", Path("agent.yaml"), " 2>/dev/null")),
+      1);
   EXPECT_EQ(Cairn("status >/dev/null"), 0) << "the first one goes on";
   EXPECT_EQ(Stop(SIGTERM), 0);
 }
 
 TEST_F(DaemonTest, ABadConfigurationHasItsOwnExitCode) {
   Write("agent.yaml", "deploiment: x\n");
-  EXPECT_EQ(Shell(absl::StrCat(kBin, "cairnd --check-config --config ", Path("agent.yaml"),
-                               " 2>/dev/null")),
+  EXPECT_EQ(Shell(absl::StrCat(ProgramPath("cairnd"), " --check-config --config ",
+                               Path("agent.yaml"), " 2>/dev/null")),
             6);
 }
 

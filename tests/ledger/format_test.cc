@@ -12,6 +12,7 @@
 #include "ledger/merkle.h"
 #include "ledger/note.h"
 #include "tests/ledger/test_log.h"
+#include "tests/paths.h"
 
 namespace cairn::ledger {
 namespace {
@@ -91,7 +92,7 @@ std::vector<std::pair<std::string, std::string>> Worked() {
 }
 
 TEST(Format, WorkedBytesAreWhatTheDocumentSays) {
-  const std::string path = CAIRN_SOURCE_DIR "/proto/FORMAT.md";
+  const std::string path = SourcePath("proto/FORMAT.md");
   std::string text = ReadAll(path);
   std::string section = "\n```\n";
   for (const auto& [name, value] : Worked()) absl::StrAppend(&section, name, " = ", value, "\n");

@@ -13,16 +13,14 @@
 #include "ledger/note.h"
 #include "ledger/prove.h"
 #include "tests/ledger/test_log.h"
+#include "tests/paths.h"
 
 namespace cairn::ledger {
 namespace {
 
 using google::protobuf::Struct;
 
-std::string Dir() {
-  const char* shared = std::getenv("CAIRN_SHARED");
-  return absl::StrCat(shared != nullptr ? shared : CAIRN_SOURCE_DIR "/../shared", "/vectors");
-}
+std::string Dir() { return SharedPath("vectors"); }
 
 class Vectors : public testing::Test {
  protected:

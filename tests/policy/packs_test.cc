@@ -6,12 +6,13 @@
 #include "base/io.h"
 #include "policy/compile.h"
 #include "policy/inline_tests.h"
+#include "tests/paths.h"
 
 namespace cairn::policy {
 namespace {
 
 TEST(Packs, EachLoadsAloneAndPassesItsTests) {
-  const std::string dir = CAIRN_SOURCE_DIR "/config/policy";
+  const std::string dir = SourcePath("config/policy");
   const auto names = ListDirectory(dir);
   ASSERT_TRUE(names.ok());
   size_t packs = 0;

@@ -16,6 +16,7 @@
 #include "policy/compile.h"
 #include "policy/inline_tests.h"
 #include "policy/load.h"
+#include "tests/paths.h"
 
 namespace cairn::policy {
 namespace {
@@ -108,12 +109,7 @@ TEST(Policy, TheFloorStandsAlone) {
 }
 
 // DESIGN's example is shared beside the source tree.
-std::string ExamplePath() {
-  if (const char* shared = std::getenv("CAIRN_SHARED")) {
-    return absl::StrCat(shared, "/policy-example.yaml");
-  }
-  return CAIRN_SOURCE_DIR "/../shared/policy-example.yaml";
-}
+std::string ExamplePath() { return SharedPath("policy-example.yaml"); }
 
 TEST(Policy, TheExampleLoadsAndItsTestsPass) {
   std::ifstream in(ExamplePath());

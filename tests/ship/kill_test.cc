@@ -10,13 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
 #include "ledger/frame.h"
+#include "tests/paths.h"
 #include "tests/ship/site.h"
 
 namespace cairn::ship {
 namespace {
-
-constexpr char kCollectord[] = CAIRN_BINARY_DIR "/bin/cairn-collectord";
-constexpr char kShipper[] = CAIRN_BINARY_DIR "/bin/cairn-shipper";
 
 // A child process; killed, by its id, when it goes out of scope.
 class Program {
@@ -76,9 +74,12 @@ class KillTest : public ::testing::Test {
                      "\n  ca: ", tls.ca, "\nbackoff_max: 200ms\n"));
   }
   void StartCollector() {
-    collector_.Start(kCollectord, site_.path("collector.yaml"), site_.path("c.log"));
+    collector_.Start(ProgramPath("cairn-collectord"), site_.path("collector.yaml"),
+                     site_.path("c.log"));
   }
-  void StartShipper() { shipper_.Start(kShipper, site_.path("shipper.yaml"), site_.path("s.log")); }
+  void StartShipper() {
+    shipper_.Start(ProgramPath("cairn-shipper"), site_.path("shipper.yaml"), site_.path("s.log"));
+  }
   uint64_t Receipted() const {
     return ledger::VerifyLog(site_.host.dir(),
                              {.key = site_.host.key(), .collector_key = site_.CollectorKey()})
@@ -163,7 +164,8 @@ TEST_F(KillTest, AConfigurationThatCannotBeUsedIsNamedAndExits6) {
   for (const std::string& text : {std::string(), binary, std::string("listen: [1, 2"),
                                   std::string("deployment: x\nunknown: 1\n")}) {
     ledger::WriteAllTo(site_.path("bad.yaml"), text);
-    for (const char* program : {kCollectord, kShipper}) {
+    for (const std::string& program :
+         {ProgramPath("cairn-collectord"), ProgramPath("cairn-shipper")}) {
       Program bad;
       bad.Start(program, site_.path("bad.yaml"), site_.path("bad.log"));
       EXPECT_EQ(WEXITSTATUS(bad.Wait()), 6);
