@@ -47,7 +47,7 @@ absl::string_view EventHue(absl::string_view event) {
   return "33";
 }
 
-std::string Row(const TableStyle& style, const EventLine& line) {
+std::string Row(const TableStyle& style, const policy::EventLine& line) {
   std::string object = style.wide ? line.object : Pad(line.object, ObjectWidth(style));
   return absl::StrCat(Pad(line.who, kWho), " ", Pad(line.process, kProcess), " ", object, " ",
                       Pad(line.result, kResult), " ",
@@ -58,7 +58,7 @@ std::string Row(const TableStyle& style, const EventLine& line) {
 
 std::string TableHead(const TableStyle& style) {
   if (!style.columns) return "";
-  EventLine head;
+  policy::EventLine head;
   head.who = "WHO";
   head.process = "PROCESS";
   head.object = "OBJECT";
@@ -70,7 +70,7 @@ std::string TableHead(const TableStyle& style) {
 }
 
 std::string TableLine(const TableStyle& style, const ledger::LoggedRecord& logged) {
-  const EventLine line = DescribeEvent(logged);
+  const policy::EventLine line = policy::DescribeEvent(logged);
   if (!style.columns) {
     return absl::StrCat(policy::FormatWallTime(logged.wall_ns), "\t", line.event, "\t", line.who,
                         "\t", line.process, "\t", line.object, "\t", line.result, "\t", line.rules,

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "cli/event_line.h"
+#include "policy/event_line.h"
 
 namespace cairn::cli {
 

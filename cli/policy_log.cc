@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/escape.h"
+#include "base/human.h"
 #include "cli/logs.h"
 #include "cli/policy_files.h"
 #include "cli/terminal.h"

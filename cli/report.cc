@@ -11,15 +11,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/escape.h"
+#include "base/human.h"
 #include "base/status.h"
 #include "cli/command.h"
 #include "cli/event_filter.h"
-#include "cli/event_line.h"
 #include "cli/json.h"
 #include "cli/logs.h"
 #include "cli/terminal.h"
 #include "ledger/reader.h"
 #include "policy/event_json.h"
+#include "policy/event_line.h"
 #include "proto/names.h"
 
 namespace cairn::cli {
@@ -55,7 +56,7 @@ void Add(const ledger::LoggedRecord& logged, Summary* summary) {
   if (record.ret() < 0 || record.outcome() == OUTCOME_FAILURE) ++summary->failed;
   Count(&summary->sections["event"], std::string(EventName(record.type())));
   if (logged.process != nullptr) {
-    Count(&summary->sections["user"], DescribeUser(*logged.process));
+    Count(&summary->sections["user"], policy::DescribeUser(*logged.process));
     Count(&summary->sections["exe"], EscapeBytes(logged.process->exe()));
   }
   for (const absl::string_view rule : logged.rules) {

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "base/control_frame.h"
 #include "base/escape.h"
+#include "base/human.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/logs.h"

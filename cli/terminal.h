@@ -6,7 +6,6 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 
 namespace cairn::cli {
 
@@ -24,13 +23,6 @@ std::string Pad(absl::string_view text, size_t columns);
 
 // "\x1b[31m" … around `text` when `colour`; `code` is SGR: "31", "1;32".
 std::string Paint(absl::string_view text, absl::string_view code, bool colour);
-
-// "12.3 MiB", "17 B".
-std::string HumanBytes(uint64_t bytes);
-// "1,234,567".
-std::string HumanCount(uint64_t count);
-// "3 s", "12 min", "5 h", "9 d".
-std::string HumanAge(absl::Duration age);
 
 // A bar on stderr, at most every 100 ms, gone when destroyed; silent when stderr is no terminal.
 // Any thread.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/escape.h"
+#include "base/human.h"
 #include "base/io.h"
 #include "base/status.h"
 #include "cli/command.h"

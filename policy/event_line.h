@@ -1,13 +1,13 @@
 // One record as a person reads it: who did what to which object, and how it ended.
-#ifndef CAIRN_CLI_EVENT_LINE_H_
-#define CAIRN_CLI_EVENT_LINE_H_
+#ifndef CAIRN_POLICY_EVENT_LINE_H_
+#define CAIRN_POLICY_EVENT_LINE_H_
 
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "ledger/reader.h"
 
-namespace cairn::cli {
+namespace cairn::policy {
 
 // All text went through EscapeBytes.
 struct EventLine {
@@ -30,6 +30,6 @@ std::string DescribeUser(const Process& process);
 // "ENOENT" for 2; the number where it has no name.
 std::string ErrnoName(int64_t error);
 
-}  // namespace cairn::cli
+}  // namespace cairn::policy
 
-#endif  // CAIRN_CLI_EVENT_LINE_H_
+#endif  // CAIRN_POLICY_EVENT_LINE_H_

@@ -1,4 +1,4 @@
-#include "cli/event_line.h"
+#include "policy/event_line.h"
 
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "base/escape.h"
 #include "proto/names.h"
 
-namespace cairn::cli {
+namespace cairn::policy {
 namespace {
 
 constexpr uint32_t kUnset = 0xFFFFFFFF;
@@ -68,4 +68,4 @@ EventLine DescribeEvent(const ledger::LoggedRecord& logged) {
   return line;
 }
 
-}  // namespace cairn::cli
+}  // namespace cairn::policy

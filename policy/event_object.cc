@@ -8,11 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "cli/event_line.h"
-#include "cli/terminal.h"
+#include "base/human.h"
+#include "policy/event_line.h"
 #include "proto/names.h"
 
-namespace cairn::cli {
+namespace cairn::policy {
 namespace {
 
 std::string Short(absl::string_view digest) {
@@ -245,4 +245,4 @@ std::string DescribeObject(const Record& record, const Process* process) {
   return "";
 }
 
-}  // namespace cairn::cli
+}  // namespace cairn::policy
