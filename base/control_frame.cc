@@ -33,7 +33,7 @@ absl::StatusOr<Fd> Connect(const std::string& path) {
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) return fd;
   const absl::Status status = ErrnoStatus(errno, absl::StrCat("connect to ", path));
   if (absl::IsPermissionDenied(status)) return status;
-  return absl::UnavailableError(status.message());
+  return absl::UnavailableError(absl::StrCat(status.message(), "; is cairnd running?"));
 }
 
 }  // namespace

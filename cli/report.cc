@@ -57,12 +57,12 @@ void Add(const ledger::LoggedRecord& logged, Summary* summary) {
   Count(&summary->sections["event"], std::string(EventName(record.type())));
   if (logged.process != nullptr) {
     Count(&summary->sections["user"], policy::DescribeUser(*logged.process));
-    Count(&summary->sections["exe"], EscapeBytes(logged.process->exe()));
+    Count(&summary->sections["exe"], logged.process->exe());
   }
   for (const absl::string_view rule : logged.rules) {
-    Count(&summary->sections["rule"], EscapeBytes(rule));
+    Count(&summary->sections["rule"], std::string(rule));
   }
-  Count(&summary->sections["host"], EscapeBytes(logged.origin));
+  Count(&summary->sections["host"], std::string(logged.origin));
 }
 
 // Most frequent first, names in order among equals.
@@ -77,7 +77,8 @@ void PrintSection(const std::string& name, const Section& section, size_t top, b
   std::puts(Paint(absl::StrCat("by ", name), "1", colour).c_str());
   const auto rows = Ranked(section);
   for (size_t i = 0; i < rows.size() && i < top; ++i) {
-    std::puts(absl::StrFormat("  %12s  %s", HumanCount(rows[i].second), rows[i].first).c_str());
+    std::puts(absl::StrFormat("  %12s  %s", HumanCount(rows[i].second), EscapeBytes(rows[i].first))
+                  .c_str());
   }
   if (rows.size() > top)
     std::puts(absl::StrFormat("  %12s  more", absl::StrCat("+", rows.size() - top)).c_str());

@@ -49,9 +49,8 @@ std::string DescribeUser(const Process& process) {
   const bool logged_in = process.auid() != kUnset;
   std::string login = process.user();
   if (login.empty()) login = absl::StrCat(logged_in ? process.auid() : process.uid());
-  if (!logged_in || process.euid() == process.auid()) return EscapeBytes(login);
-  return absl::StrCat(EscapeBytes(login), "=",
-                      process.euid() == 0 ? "root" : absl::StrCat(process.euid()));
+  if (!logged_in || process.euid() == process.auid()) return login;
+  return absl::StrCat(login, "=", process.euid() == 0 ? "root" : absl::StrCat(process.euid()));
 }
 
 EventLine DescribeEvent(const ledger::LoggedRecord& logged) {
@@ -59,7 +58,7 @@ EventLine DescribeEvent(const ledger::LoggedRecord& logged) {
   EventLine line;
   line.event = std::string(EventName(record.type()));
   if (logged.process != nullptr) {
-    line.who = DescribeUser(*logged.process);
+    line.who = EscapeBytes(DescribeUser(*logged.process));
     line.process = EscapeBytes(NameOf(*logged.process));
   }
   line.object = EscapeBytes(DescribeObject(record, logged.process));

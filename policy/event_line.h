@@ -24,7 +24,7 @@ EventLine DescribeEvent(const ledger::LoggedRecord& logged);
 // The object alone: what the act was done to.
 std::string DescribeObject(const Record& record, const Process* process);
 
-// "alice", "alice=root": the login user, and whose rights are used where they differ.
+// "alice", "alice=root": the login user, and whose rights are used where they differ. Not escaped.
 std::string DescribeUser(const Process& process);
 
 // "ENOENT" for 2; the number where it has no name.
