@@ -1,55 +1,37 @@
 // cairnd: records what the kernel tells, in a log that shows every change made to it.
-#include <cstdio>
-#include <cstring>
-#include <string>
+#include <linux/capability.h>
 
-#include "absl/strings/string_view.h"
+#include <string>
+#include <utility>
+
 #include "agent/daemon.h"
 #include "base/agent_config.h"
-#include "base/log.h"
-#include "base/secret.h"
-#include "base/version.h"
+#include "base/daemon_main.h"
+#include "base/status.h"
 
 namespace {
 
-constexpr char kUsage[] =
-    "usage: cairnd [--config FILE] [--check-config] [--version]\n"
-    "Records kernel events as the policy asks. See cairnd(8).\n";
-
-enum ExitCode { kOk = 0, kFailed = 1, kUsageError = 5, kBadConfig = 6 };
-
-int Run(const std::string& config_path, bool check_only) {
-  const auto config = cairn::LoadAgentConfig(config_path);
-  if (!config.ok()) {
-    cairn::LogError(config.status().message());
-    return kBadConfig;
-  }
-  if (check_only) return kOk;
-  cairn::ForbidDumps();
-  auto daemon = cairn::agent::Daemon::Start(*config, config_path);
-  const absl::Status status = daemon.ok() ? (*daemon)->Run() : daemon.status();
-  if (!status.ok()) cairn::LogError(status.message());
-  return status.ok() ? kOk : kFailed;
+absl::StatusOr<absl::AnyInvocable<absl::Status()>> Prepare(const std::string& path) {
+  ASSIGN_OR_RETURN(cairn::config::AgentConfig config, cairn::LoadAgentConfig(path));
+  return [config = std::move(config), path]() -> absl::Status {
+    ASSIGN_OR_RETURN(const auto daemon, cairn::agent::Daemon::Start(config, path));
+    return daemon->Run();
+  };
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string config_path(cairn::kAgentConfigPath);
-  bool check_only = false;
-  for (int i = 1; i < argc; ++i) {
-    const absl::string_view arg = argv[i];
-    if (arg == "--config" && i + 1 < argc) {
-      config_path = argv[++i];
-    } else if (arg == "--check-config") {
-      check_only = true;
-    } else if (arg == "--version") {
-      return std::printf("cairnd %s\n", cairn::kVersion) > 0 ? kOk : kFailed;
-    } else {
-      const bool help = arg == "--help";
-      std::fputs(kUsage, help ? stdout : stderr);
-      return help ? kOk : kUsageError;
-    }
-  }
-  return Run(config_path, check_only);
+  const cairn::DaemonProgram program = {
+      .name = "cairnd",
+      .summary = "Records kernel events as the policy asks.",
+      .config_path = cairn::kAgentConfigPath,
+      .prepare = Prepare,
+      // systemd/cairnd.service says what each is for. The last three are not needed under it:
+      // it locks memory by its limits, and its groups give what CHOWN and FSETID give here.
+      .capabilities = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_AUDIT_CONTROL, CAP_AUDIT_READ,
+                       CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_CHOWN, CAP_FSETID},
+      .network = cairn::Network::kLocalOnly,
+  };
+  return cairn::DaemonMain(program, argc, argv);
 }

@@ -82,7 +82,13 @@ policy::LoadOptions PolicyOptionsOf(const config::AgentConfig& config) {
 void ShareWithReaders(const std::string& dir) {
   const group* readers = ::getgrnam("cairn");
   if (readers == nullptr || ::geteuid() != 0) return;
-  // The set-group-id bit hands the group on to the segments made in it.
+  // The set-group-id bit hands the group on to what is made in it, so this is done once at most:
+  // under systemd tmpfiles.d has done it, and the unit may not (RestrictSUIDSGID).
+  struct stat st;
+  if (::stat(dir.c_str(), &st) == 0 && st.st_gid == readers->gr_gid &&
+      (st.st_mode & 07777) == 02750) {
+    return;
+  }
   if (::chown(dir.c_str(), static_cast<uid_t>(-1), readers->gr_gid) != 0 ||
       ::chmod(dir.c_str(), 02750) != 0) {
     LogWarning(dir, ": cannot be shared with group cairn: ", std::strerror(errno));

@@ -1,14 +1,15 @@
 #include "agent/receipts.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <openssl/sha.h>
-#include <pwd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -35,11 +36,14 @@ std::string ReadReceiptFile(const std::string& path) {
   return bytes;
 }
 
+// The shipper writes there by its group, so that root without CAP_CHOWN (a member of it) can give
+// the directory away. Who may see it at all is the log directory's matter.
 void GiveToShipper(const std::string& dir) {
-  const passwd* shipper = ::getpwnam("cairn-shipper");
+  const group* shipper = ::getgrnam("cairn-shipper");
   if (shipper == nullptr || ::geteuid() != 0) return;
-  if (::lchown(dir.c_str(), shipper->pw_uid, static_cast<gid_t>(-1)) != 0) {
-    LogWarning(dir, ": cannot be given to user cairn-shipper");
+  if (::lchown(dir.c_str(), static_cast<uid_t>(-1), shipper->gr_gid) != 0 ||
+      ::chmod(dir.c_str(), 0775) != 0) {
+    LogWarning(dir, ": cannot be given to group cairn-shipper: ", std::strerror(errno));
   }
 }
 

@@ -4,7 +4,7 @@
 
 namespace cairn {
 
-inline constexpr char kVersion[] = CAIRN_VERSION;  // from CMakeLists.txt
+extern const char kVersion[];  // from CMakeLists.txt
 
 }  // namespace cairn
 

@@ -5,7 +5,7 @@ target_compile_options(cairn_options INTERFACE
   -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror=return-type -Werror=unused-result
   -fstack-protector-strong -fno-omit-frame-pointer)
 target_include_directories(cairn_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
-target_compile_definitions(cairn_options INTERFACE CAIRN_VERSION="${PROJECT_VERSION}")
+target_link_options(cairn_options INTERFACE LINKER:--as-needed LINKER:-z,relro,-z,now)
 # Abseil and protobuf headers are not ours to warn about: they come in as SYSTEM.
 if(CAIRN_SANITIZE)
   target_compile_options(cairn_options INTERFACE -fsanitize=${CAIRN_SANITIZE} -fno-sanitize-recover=all)

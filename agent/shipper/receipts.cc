@@ -72,7 +72,7 @@ absl::Status ReceiptBook::Store(const ledger::VerifierKey& collector,
   if (receipt.size < newest_size_) return absl::OkStatus();
   const std::string id = absl::StrFormat("%08x", collector.Id());
   const std::string newest = absl::StrCat(id, kSuffix);
-  RETURN_IF_ERROR(WriteFileDurably(Io::Real(), dir_, newest, receipt.note, 0440));
+  RETURN_IF_ERROR(WriteFileDurably(Io::Real(), dir_, newest, receipt.note, 0444));
   newest_size_ = receipt.size;
   const std::string name = absl::StrFormat("%s-%020d%s", id, receipt.size, kSuffix);
   if (::link(absl::StrCat(dir_, "/", newest).c_str(), absl::StrCat(dir_, "/", name).c_str()) == 0) {

@@ -1,6 +1,7 @@
 #include "tests/ship/site.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <thread>
 
@@ -73,6 +74,7 @@ void HostWriter::Rotate() { ASSERT_TRUE(ledger_->Rotate("size").ok()); }
 void HostWriter::Close() { ASSERT_TRUE(ledger_->Close("stop").ok()); }
 
 Site::Site() : host(dir_.path() + "/log") {
+  ::signal(SIGPIPE, SIG_IGN);  // as the programs do
   const absl::Status made = collector::InitCollector({.dir = path("collector"),
                                                       .deployment = kDeployment,
                                                       .name = "collector.example",

@@ -1,0 +1,7 @@
+#include "base/version.h"
+
+namespace cairn {
+
+const char kVersion[] = CAIRN_VERSION;
+
+}  // namespace cairn
