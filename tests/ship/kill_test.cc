@@ -11,39 +11,11 @@
 #include "base/io.h"
 #include "ledger/frame.h"
 #include "tests/paths.h"
+#include "tests/program.h"
 #include "tests/ship/site.h"
 
 namespace cairn::ship {
 namespace {
-
-// A child process; killed, by its id, when it goes out of scope.
-class Program {
- public:
-  void Start(const std::string& binary, const std::string& config, const std::string& log) {
-    pid_ = ::fork();
-    if (pid_ != 0) return;
-    FILE* out = ::freopen(log.c_str(), "a", stderr);
-    if (out == nullptr) ::_exit(126);
-    ::execl(binary.c_str(), binary.c_str(), "--config", config.c_str(), nullptr);
-    ::_exit(127);
-  }
-  void Signal(int signal) { ::kill(pid_, signal); }
-  int Wait() {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return status;
-  }
-  void Kill() {
-    if (pid_ == 0) return;
-    Signal(SIGKILL);
-    Wait();
-  }
-  ~Program() { Kill(); }
-
- private:
-  pid_t pid_ = 0;
-};
 
 std::string Text(const ledger::Report& report) {
   std::string text = absl::StrCat("verdict ", static_cast<int>(report.verdict), "\n");
@@ -74,11 +46,12 @@ class KillTest : public ::testing::Test {
                      "\n  ca: ", tls.ca, "\nbackoff_max: 200ms\n"));
   }
   void StartCollector() {
-    collector_.Start(ProgramPath("cairn-collectord"), site_.path("collector.yaml"),
+    collector_.Start({ProgramPath("cairn-collectord"), "--config", site_.path("collector.yaml")},
                      site_.path("c.log"));
   }
   void StartShipper() {
-    shipper_.Start(ProgramPath("cairn-shipper"), site_.path("shipper.yaml"), site_.path("s.log"));
+    shipper_.Start({ProgramPath("cairn-shipper"), "--config", site_.path("shipper.yaml")},
+                   site_.path("s.log"));
   }
   uint64_t Receipted() const {
     return ledger::VerifyLog(site_.host.dir(),
@@ -167,7 +140,7 @@ TEST_F(KillTest, AConfigurationThatCannotBeUsedIsNamedAndExits6) {
     for (const std::string& program :
          {ProgramPath("cairn-collectord"), ProgramPath("cairn-shipper")}) {
       Program bad;
-      bad.Start(program, site_.path("bad.yaml"), site_.path("bad.log"));
+      bad.Start({program, "--config", site_.path("bad.yaml")}, site_.path("bad.log"));
       EXPECT_EQ(WEXITSTATUS(bad.Wait()), 6);
     }
   }
