@@ -1,8 +1,5 @@
 #include "ledger/block.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/wire_format_lite.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -16,8 +13,6 @@
 
 namespace cairn::ledger {
 namespace {
-
-using Wire = google::protobuf::internal::WireFormatLite;
 
 // Room kept for what stands before fields 13 to 15, and for a bound on compression's growth.
 constexpr size_t kHeadBytes = 512;
@@ -57,6 +52,15 @@ void CopyIdentity(const Process& from, Process* to) {
 
 absl::Status NotABlock(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("not a block: ", why));
+}
+
+// What a reader of the head sees must be what a reader of the whole block sees.
+bool SameHead(const BlockHead& head, const Block& block) {
+  return head.first_sequence == block.first_sequence() &&
+         head.record_count == block.record_count() && head.first_time_ns == block.first_time_ns() &&
+         head.last_time_ns == block.last_time_ns() &&
+         head.wall_offset_ns == block.wall_offset_ns() && head.flags == block.flags() &&
+         head.policy_generation == block.policy_generation();
 }
 
 }  // namespace
@@ -194,8 +198,38 @@ void BlockBuilder::Compress(std::string* out) {
   out->append(reinterpret_cast<const char*>(tail), static_cast<size_t>(tail_end - tail));
 }
 
+absl::Status ParseBlockHead(absl::string_view stored, BlockHead* head) {
+  uint64_t fields[Block::kPolicyGenerationFieldNumber + 1] = {};
+  const uint8_t* at = reinterpret_cast<const uint8_t*>(stored.data());
+  const uint8_t* const end = at + stored.size();
+  uint64_t last = 0;
+  while (at < end) {
+    uint64_t tag = 0;
+    if (!GetVarint(&at, end, &tag)) return NotABlock("malformed protobuf");
+    const uint64_t field = tag >> 3;
+    if (field > Block::kPolicyGenerationFieldNumber) break;
+    // All of them are varints (wire type 0).
+    if (field <= last || (tag & 7) != 0) return NotABlock("its fields are out of order");
+    if (!GetVarint(&at, end, &fields[field])) return NotABlock("malformed protobuf");
+    last = field;
+  }
+  if (fields[Block::kRecordCountFieldNumber] > kMaxInflatedBytes) {
+    return NotABlock("more records than bytes");
+  }
+  head->first_sequence = fields[Block::kFirstSequenceFieldNumber];
+  head->record_count = fields[Block::kRecordCountFieldNumber];
+  head->first_time_ns = fields[Block::kFirstTimeNsFieldNumber];
+  head->last_time_ns = fields[Block::kLastTimeNsFieldNumber];
+  head->wall_offset_ns = UnZigZag(fields[Block::kWallOffsetNsFieldNumber]);
+  head->flags = fields[Block::kFlagsFieldNumber];
+  head->policy_generation = fields[Block::kPolicyGenerationFieldNumber];
+  return absl::OkStatus();
+}
+
 absl::Status ParseBlock(absl::string_view stored, Block* block) {
   if (stored.size() > kMaxBlockBytes) return NotABlock("over 65535 bytes");
+  BlockHead head;
+  RETURN_IF_ERROR(ParseBlockHead(stored, &head));
   if (!block->ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
     return NotABlock("malformed protobuf");
   }
@@ -209,6 +243,7 @@ absl::Status ParseBlock(absl::string_view stored, Block* block) {
     if (!block->MergeFromString(inflated)) return NotABlock("malformed protobuf within zstd");
     if (!block->zstd().empty()) return NotABlock("zstd within zstd");
   }
+  if (!SameHead(head, *block)) return NotABlock("its head is stated twice");
   if (static_cast<uint32_t>(block->records_size()) != block->record_count()) {
     return NotABlock(
         absl::StrCat("states ", block->record_count(), " records, holds ", block->records_size()));
@@ -223,21 +258,6 @@ absl::Status ParseBlock(absl::string_view stored, Block* block) {
       }
     }
   }
-  return absl::OkStatus();
-}
-
-absl::Status ParseBlockHead(absl::string_view stored, Block* block) {
-  // The fields below 8 come first: stop at the first that is not of them.
-  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(stored.data()),
-                                            static_cast<int>(stored.size()));
-  int end = 0;
-  for (;;) {
-    const uint32_t tag = in.ReadTag();
-    if (tag == 0 || Wire::GetTagFieldNumber(tag) > Block::kPolicyGenerationFieldNumber) break;
-    if (!Wire::SkipField(&in, tag)) return NotABlock("malformed protobuf");
-    end = in.CurrentPosition();
-  }
-  if (!block->ParseFromArray(stored.data(), end)) return NotABlock("malformed protobuf");
   return absl::OkStatus();
 }
 

@@ -78,10 +78,23 @@ class BlockBuilder {
   ZSTD_CCtx_s* const zstd_;
 };
 
-// Takes stored bytes apart, inflating where needed. InvalidArgument: not a block. Any thread.
+// The first seven fields of a block.
+struct BlockHead {
+  uint64_t first_sequence = 0;
+  uint64_t record_count = 0;
+  uint64_t first_time_ns = 0;
+  uint64_t last_time_ns = 0;
+  int64_t wall_offset_ns = 0;
+  uint64_t flags = 0;
+  uint64_t policy_generation = 0;
+};
+
+// Reads a block's head and nothing behind it. InvalidArgument: not a block, or its fields are not
+// in the order of their numbers. Any thread.
+absl::Status ParseBlockHead(absl::string_view stored, BlockHead* head);
+// Takes stored bytes apart, inflating where needed. InvalidArgument: not a block, or one whose
+// head says otherwise. Any thread.
 absl::Status ParseBlock(absl::string_view stored, Block* block);
-// The same without fields 13 to 15: only the start is read.
-absl::Status ParseBlockHead(absl::string_view stored, Block* block);
 
 }  // namespace cairn::ledger
 

@@ -51,10 +51,10 @@ absl::StatusOr<Leaves> ReadLeaves(const std::string& dir, std::optional<uint64_t
   StreamOptions options;
   options.on_block = [&](uint64_t index, absl::string_view, absl::string_view stored) {
     leaves.hashes.push_back(LeafHash(stored));
-    Block head;
+    BlockHead head;
     if (!sequence.has_value() || !ParseBlockHead(stored, &head).ok()) return;
-    next_sequence = head.first_sequence() + head.record_count();
-    if (head.first_sequence() <= *sequence && *sequence < next_sequence) {
+    next_sequence = head.first_sequence + head.record_count;
+    if (head.first_sequence <= *sequence && *sequence < next_sequence) {
       leaves.wanted = index;
       leaves.block = std::string(stored);
     }

@@ -12,60 +12,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/secret.h"
-#include "ledger/hash.h"
-#include "ledger/merkle.h"
+#include "ledger/finding.h"
+#include "ledger/log_state.h"
 #include "ledger/note.h"
 #include "proto/record.pb.h"
 
 namespace cairn::ledger {
-
-// What is wrong with a log, at the first place where it shows.
-struct Finding {
-  std::string code;    // FORMAT.md §9
-  uint64_t block = 0;  // blocks in doubt: [block, end_block)
-  uint64_t end_block = 0;
-  uint64_t first_sequence = 0;  // records in doubt: [first_sequence, end_sequence)
-  uint64_t end_sequence = 0;
-  std::string file;
-  uint64_t offset = 0;  // of the frame, in bytes
-  std::string detail;   // one sentence
-
-  std::string ToString() const;  // one line, without the verdict
-};
-
-// Where a log stands after some number of blocks: all that is needed to go on from there.
-struct LogState {
-  std::string origin;
-  uint64_t size = 0;  // blocks
-  uint64_t next_sequence = 0;
-  uint64_t next_epoch = 0;
-  Hash chain{};  // C after block size-1
-  Frontier frontier;
-
-  static LogState Beginning(absl::string_view origin);
-  // The state a segment's header claims. `header` has been through ParseHeader.
-  static LogState Claimed(const SegmentHeader& header);
-};
-
-// How a segment ended, as the next one must agree.
-struct SegmentEnd {
-  LogState state;
-  bool sealed = false;
-  uint64_t bytes = 0;         // that count
-  std::string announced_key;  // by its epoch_close; empty: none
-};
-
-// Whether `header` continues a log that ended so: a finding's code and detail, or nothing.
-struct Mismatch {
-  std::string code;
-  std::string detail;
-};
-std::optional<Mismatch> CheckLink(const SegmentEnd& before, const SegmentHeader& header);
-
-// Whether an epoch's key is the one the epoch before announced. Only a run that ended between
-// two epochs (`previous_end` interrupted, and a recovery record) could not keep its word.
-bool KeyAsAnnounced(const SegmentEnd& before, const SegmentHeader& header,
-                    absl::string_view epoch_key);
 
 struct StreamOptions {
   // Whose signature counts; its name is the origin. None: hashes are checked, signatures of
@@ -79,6 +31,8 @@ struct StreamOptions {
   std::function<void(const Checkpoint&, absl::string_view note)> on_checkpoint;
   // For each block that parsed: its index, T_i and stored bytes. Nothing vouches for it yet.
   std::function<void(uint64_t index, absl::string_view tag, absl::string_view stored)> on_block;
+  // For each redacted block, when they are allowed.
+  std::function<void(const BlockRange&)> on_redacted;
   // For each epoch opening that parsed.
   std::function<void(const SegmentHeader&, const EpochOpen&, uint64_t block)> on_epoch;
 };
@@ -109,7 +63,6 @@ class StreamVerifier {
   uint64_t checkpointed() const;            // blocks the log key vouched for so far
   uint64_t durable_offset() const;          // highest stated by a COMMIT of this segment
   uint64_t last_wall_ns() const;            // of the last block
-  uint64_t redacted() const;                // blocks, of all segments
   uint64_t tags_checked() const;            // blocks whose tag verified, of all segments
   const std::string& close_reason() const;  // of this segment's epoch_close; empty: none
   const std::string& epoch_key() const;     // of this segment's epoch_open; 32 bytes

@@ -1,4 +1,5 @@
-// Protobuf's wire format, written field by field into memory that the caller has made sure of.
+// Protobuf's wire format: written field by field into memory that the caller has made sure of, and
+// read varint by varint.
 // https://protobuf.dev/programming-guides/encoding/
 #ifndef CAIRN_LEDGER_WIRE_H_
 #define CAIRN_LEDGER_WIRE_H_
@@ -12,6 +13,21 @@ namespace cairn::ledger {
 
 inline uint64_t ZigZag(int64_t value) {
   return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+
+inline int64_t UnZigZag(uint64_t value) {
+  return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1));
+}
+
+// False: `end` comes first, or it is longer than ten bytes.
+inline bool GetVarint(const uint8_t** at, const uint8_t* end, uint64_t* value) {
+  *value = 0;
+  for (int shift = 0; shift < 70 && *at < end; shift += 7) {
+    const uint8_t byte = *(*at)++;
+    *value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
 }
 
 inline uint8_t* PutRawVarint(uint64_t value, uint8_t* to) {

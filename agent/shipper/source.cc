@@ -127,15 +127,15 @@ void LogSource::Note(const ledger::FrameView& frame, Piece* piece) {
     if (commit.ok()) next_block_ = commit->size;
   } else if (frame.type == FrameType::kBlock && next_block_.has_value()) {
     ++*next_block_;
-    Block head;
+    ledger::BlockHead head;
     if (frame.body.size() <= ledger::kTagBytes ||
         !ledger::ParseBlockHead(frame.body.substr(ledger::kTagBytes), &head).ok()) {
       return;
     }
     piece->blocks.push_back({.end = *next_block_,
-                             .records = head.record_count(),
-                             .last_time_ns = head.last_time_ns(),
-                             .urgent = (head.flags() & ledger::kBlockUrgent) != 0});
+                             .records = head.record_count,
+                             .last_time_ns = head.last_time_ns,
+                             .urgent = (head.flags & ledger::kBlockUrgent) != 0});
   }
 }
 

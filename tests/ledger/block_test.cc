@@ -51,10 +51,9 @@ TEST(Block, RecordsComeBackCompressedOrNot) {
     EXPECT_EQ(block.records(299).file().path(), "/some/path/299");
     EXPECT_EQ(block.records(299).time_delta_ns(), 299);
     EXPECT_EQ(block.records(299).ret(), -2);
-    Block head;
+    BlockHead head;
     ASSERT_TRUE(ParseBlockHead(stored, &head).ok());
-    EXPECT_EQ(head.record_count(), 300u);
-    EXPECT_EQ(head.records_size(), 0);
+    EXPECT_EQ(head.record_count, 300u);
   }
 }
 

@@ -1,0 +1,140 @@
+// Blocks: in order, each opening and closing its epoch as it should, tagged by the key of its time.
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "ledger/block.h"
+#include "ledger/format.h"
+#include "ledger/hpke.h"
+#include "ledger/stream_verifier_impl.h"
+
+namespace cairn::ledger {
+
+void StreamVerifier::Impl::Extend(const Hash& leaf, uint64_t records) {
+  state_.chain = ChainNext(state_.chain, state_.size, leaf);
+  state_.frontier.Add(leaf);
+  if (state_.size >= epoch_first_) epoch_records_ += records;
+  ++state_.size;
+  state_.next_sequence += records;
+}
+
+absl::Status StreamVerifier::Impl::TakeBlock(absl::string_view body) {
+  if (body.size() <= kTagBytes) return FailHere("block", "a block without bytes");
+  const absl::string_view tag = body.substr(0, kTagBytes);
+  const absl::string_view stored = body.substr(kTagBytes);
+  BlockHead head;
+  if (const absl::Status parsed = ParseBlockHead(stored, &head); !parsed.ok()) {
+    return FailHere("block", parsed.message());
+  }
+  if (head.record_count == 0) return FailHere("block", "a block without records");
+  if (head.first_sequence != state_.next_sequence) {
+    return FailHere("sequence", absl::StrCat("the block begins with record ", head.first_sequence,
+                                             ", not ", state_.next_sequence));
+  }
+  if (!close_reason_.empty()) return FailHere("closed", "a block after the epoch's close");
+  const uint64_t index = state_.size;
+  if (index == epoch_first_ || (head.flags & kBlockUrgent) != 0) {
+    RETURN_IF_ERROR(TakeUrgentBlock(stored));
+  }
+  last_wall_ns_ = head.last_time_ns + static_cast<uint64_t>(head.wall_offset_ns);
+  Extend(LeafHash(stored), head.record_count);
+  RETURN_IF_ERROR(CheckTag(tag));
+  if (options_.on_block) options_.on_block(index, tag, stored);
+  return absl::OkStatus();
+}
+
+// Openings and closings of epochs stand alone in urgent blocks.
+absl::Status StreamVerifier::Impl::TakeUrgentBlock(absl::string_view stored) {
+  Block block;
+  if (const absl::Status parsed = ParseBlock(stored, &block); !parsed.ok()) {
+    return FailHere("block", parsed.message());
+  }
+  const EventType type = block.records(0).type();
+  if (state_.size == epoch_first_) {
+    if (type != AGENT_EPOCH_OPEN)
+      return FailHere("open", "the epoch's first block does not open it");
+    return TakeOpen(block.records(0).epoch_open());
+  }
+  if (type == AGENT_EPOCH_OPEN && state_.size > epoch_first_) {
+    return FailHere("open", "the epoch is opened twice");
+  }
+  if (type == AGENT_EPOCH_CLOSE && state_.size > epoch_first_) {
+    const EpochClose& close = block.records(0).epoch_close();
+    close_reason_ = close.reason().empty() ? "unknown" : close.reason();
+    announced_key_ = close.next_public_key();
+    if (close.epoch() != header_.epoch()) return FailHere("close", "the close is of another epoch");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StreamVerifier::Impl::TakeOpen(const EpochOpen& open) {
+  const Hash root = state_.frontier.Root();
+  if (open.epoch() != header_.epoch() || open.public_key().size() != 32 ||
+      open.header_hash() != View(header_hash_) || open.size() != state_.size ||
+      open.root() != View(root) || open.chain() != View(state_.chain)) {
+    return FailHere("open", "the epoch's opening does not fit its header and the log before it");
+  }
+  if (!KeyAsAnnounced(previous_, header_, open.public_key())) {
+    return FailHere("open", "the epoch's key is not the one the epoch before announced");
+  }
+  epoch_key_ = open.public_key();
+  opened_ = true;
+  RETURN_IF_ERROR(OpenTagKey(open));
+  if (options_.on_epoch) options_.on_epoch(header_, open, state_.size);
+  return absl::OkStatus();
+}
+
+// K_s of this epoch, sealed to our recipient; it must be what the opening commits to.
+absl::Status StreamVerifier::Impl::OpenTagKey(const EpochOpen& open) {
+  if (options_.recipient_key == nullptr) return absl::OkStatus();
+  const std::string recipient = X25519PublicKey(*options_.recipient_key);
+  const std::string info =
+      SealedKeyInfo(state_.origin, open.epoch(), state_.size, open.public_key());
+  for (const SealedKey& sealed : open.sealed_keys()) {
+    if (sealed.recipient() != recipient) continue;
+    absl::StatusOr<std::string> key =
+        HpkeOpen(*options_.recipient_key, {sealed.encapsulated(), sealed.ciphertext()}, {info, ""});
+    if (!key.ok() || key->size() != Secret32::kSize) {
+      return FailHere("sealed-key", "the epoch's tag key does not open for this recipient");
+    }
+    tag_key_.emplace(Secret32(reinterpret_cast<const uint8_t*>(key->data())));
+    Wipe(key->data(), key->size());
+    if (open.key_commitment() != View(tag_key_->Commitment())) {
+      return FailHere("sealed-key", "the epoch's sealed tag key is not the one it committed to");
+    }
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();  // not a recipient of this epoch
+}
+
+// Of the block that was just added.
+absl::Status StreamVerifier::Impl::CheckTag(absl::string_view tag) {
+  if (!tag_key_.has_value()) return absl::OkStatus();
+  const Tag want = tag_key_->TagAndEvolve(state_.chain);
+  if (tag != absl::string_view(reinterpret_cast<const char*>(want.data()), want.size())) {
+    --state_.size;
+    const absl::Status failed = FailHere("tag", "the block's tag is not by the key of its time");
+    ++state_.size;
+    return failed;
+  }
+  ++tags_checked_;
+  return absl::OkStatus();
+}
+
+absl::Status StreamVerifier::Impl::TakeRedacted(absl::string_view body) {
+  if (!options_.allow_redacted) {
+    return FailHere("redacted", "a redacted block: this is an exported copy, not the log");
+  }
+  const absl::StatusOr<RedactedBlock> redacted = ParseRedacted(body);
+  if (!redacted.ok()) return FailHere("redacted", redacted.status().message());
+  if (redacted->first_sequence != state_.next_sequence || redacted->count == 0) {
+    return FailHere("sequence", "a redacted block is out of order");
+  }
+  Extend(redacted->leaf, redacted->count);
+  RETURN_IF_ERROR(CheckTag(body.substr(kHashBytes, kTagBytes)));
+  if (options_.on_redacted) {
+    options_.on_redacted({state_.size - 1, state_.size, redacted->first_sequence,
+                          redacted->first_sequence + redacted->count});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cairn::ledger
