@@ -2,9 +2,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/daemon_main.h"
 #include "base/status.h"
 #include "collector/config.h"
+#include "collector/console/run.h"
 #include "collector/run.h"
 
 namespace {
@@ -20,11 +22,16 @@ absl::StatusOr<absl::AnyInvocable<absl::Status()>> Prepare(const std::string& pa
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && absl::StartsWith(argv[1], "console")) {
+    return cairn::collector::ConsoleCommand(argc - 1, argv + 1);
+  }
   if (argc > 1 && argv[1][0] != '-') return cairn::collector::SetupCommand(argc - 1, argv + 1);
   const cairn::DaemonProgram program = {
       .name = "cairn-collectord",
       .summary = "Verifies, stores and receipts the logs of hosts.",
-      .more_usage = "       cairn-collectord init|issue|trust|revoke DIR [OPTION]...\n",
+      .more_usage =
+          "       cairn-collectord init|issue|trust|revoke DIR [OPTION]...\n"
+          "       cairn-collectord console|console-token [OPTION]...\n",
       .config_path = cairn::collector::kCollectorConfigPath,
       .prepare = Prepare,
   };

@@ -51,6 +51,7 @@ absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text,
   }
   setup.core.webhook = config.webhook();
   setup.core.receipts_log = config.receipts_log();
+  setup.core.alarms_log = Or(config.alarms_log(), setup.core.store + "/alarms.jsonl");
   const absl::StatusOr<HostPort> listen = HostPort::Parse(Or(config.listen(), "0.0.0.0:7443"));
   if (!listen.ok()) return Annotate(listen.status(), absl::StrCat(file, ": listen"));
   setup.server.listen = *listen;

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "collector/origin.h"
+#include "policy/event_json.h"
+#include "policy/json.h"
 
 namespace cairn::collector {
 namespace {
@@ -52,6 +54,10 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
     ASSIGN_OR_RETURN(core->receipts_log_,
                      OpenFile(Io::Real(), core->options_.receipts_log,
                               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+  }
+  if (!core->options_.alarms_log.empty()) {
+    ASSIGN_OR_RETURN(core->alarms_log_, OpenFile(Io::Real(), core->options_.alarms_log,
+                                                 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
   }
   if (!core->options_.webhook.empty()) {
     core->webhook_ = std::make_unique<Webhook>(core->options_.webhook);
@@ -142,7 +148,21 @@ void Core::Alarm(absl::string_view kind, absl::string_view origin, absl::string_
     said_[absl::StrCat(kind, " ", origin, " ", text)] = now;
   }
   LogError("alarm ", kind, " ", origin, ": ", text);
+  WriteAlarm(kind, origin, text);
   if (webhook_ != nullptr) webhook_->Post(kind, origin, text, options_.now());
+}
+
+void Core::WriteAlarm(absl::string_view kind, absl::string_view origin, absl::string_view text) {
+  if (!alarms_log_.valid()) return;
+  policy::JsonObject json;
+  json.Text("time",
+            policy::FormatWallTime(static_cast<uint64_t>(absl::ToUnixNanos(options_.now()))));
+  json.Text("kind", kind);
+  json.Text("origin", origin);
+  json.Text("text", text);
+  const absl::Status written =
+      WriteAll(Io::Real(), alarms_log_.get(), json.Done() + "\n", options_.alarms_log);
+  if (!written.ok()) LogWarning("alarms log: ", written.message());
 }
 
 void Core::CountReceipt(absl::string_view origin, const GivenReceipt& receipt,

@@ -31,6 +31,7 @@ struct CoreOptions {
   uint64_t host_bytes_per_second = 0;  // 0: no limit
   uint64_t host_store_bytes = 0;       // 0: no limit
   std::string receipts_log;            // JSON lines; empty: none
+  std::string alarms_log;              // JSON lines; empty: none
   absl::Duration keep_alive = absl::Seconds(10);
   absl::Duration silence_after = absl::Seconds(30);  // three heartbeats
   std::string webhook;                               // URL that alarms are posted to; empty: none
@@ -101,6 +102,7 @@ class Core {
   friend class LogClaim;
   Core(CoreOptions options, std::unique_ptr<Cosigner> cosigner);
   void ExpectStored();
+  void WriteAlarm(absl::string_view kind, absl::string_view origin, absl::string_view text);
   void GiveBack(const std::string& origin, std::unique_ptr<HostLog> log);
 
   const CoreOptions options_;
@@ -108,6 +110,7 @@ class Core {
   Hosts hosts_;
   Counters counters_;
   Fd receipts_log_;
+  Fd alarms_log_;
   std::unique_ptr<Webhook> webhook_;
   struct Heard {
     absl::Time last;

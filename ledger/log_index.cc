@@ -183,6 +183,39 @@ absl::StatusOr<ChunkRef> LogIndex::ChunkOf(uint64_t sequence) {
   return absl::NotFoundError(absl::StrCat("no record ", sequence));
 }
 
+absl::StatusOr<std::vector<ChunkRef>> LogIndex::ChunksFrom(uint64_t sequence, size_t most) {
+  const absl::MutexLock lock(&mutex_);
+  std::vector<ChunkRef> chunks;
+  for (auto it = entries_.rbegin(); it != entries_.rend(); ++it) {
+    ASSIGN_OR_RETURN(const SegmentIndex* index, IndexOf(it->first));
+    for (int i = index->chunks_size() - 1; i >= 0; --i) {
+      const IndexChunk& chunk = index->chunks(i);
+      if (chunk.records() == 0) continue;
+      if (chunk.first_sequence() + chunk.records() <= sequence) {
+        std::reverse(chunks.begin(), chunks.end());
+        if (chunks.size() > most) chunks.resize(most);
+        return chunks;
+      }
+      chunks.push_back({it->second.info.path, index->origin(), index->boot_id(), it->first, chunk});
+      chunks.back().chunk.clear_bloom();
+    }
+  }
+  std::reverse(chunks.begin(), chunks.end());
+  if (chunks.size() > most) chunks.resize(most);
+  return chunks;
+}
+
+uint64_t LogIndex::next_sequence() const {
+  const absl::MutexLock lock(&mutex_);
+  if (entries_.empty() || entries_.rbegin()->second.builder == nullptr) return 0;
+  const SegmentIndex& index = entries_.rbegin()->second.builder->index();
+  for (int i = index.chunks_size() - 1; i >= 0; --i) {
+    const IndexChunk& chunk = index.chunks(i);
+    if (chunk.records() > 0) return chunk.first_sequence() + chunk.records();
+  }
+  return 0;
+}
+
 std::optional<uint64_t> LogIndex::DetailsOf(uint64_t epoch, const ProcessKey& key) {
   const absl::MutexLock lock(&mutex_);
   const auto found = entries_.find(epoch);

@@ -58,6 +58,11 @@ class LogIndex {
                                                    uint64_t* ruled_out);
   // The chunk that holds a record. NotFound.
   absl::StatusOr<ChunkRef> ChunkOf(uint64_t sequence);
+  // The chunks of the newest segments that hold records from `sequence` on, in order; at most
+  // `most`.
+  absl::StatusOr<std::vector<ChunkRef>> ChunksFrom(uint64_t sequence, size_t most);
+  // The number that the next record will have.
+  uint64_t next_sequence() const;
   // The BLOCK frame that has a process' details.
   std::optional<uint64_t> DetailsOf(uint64_t epoch, const ProcessKey& key);
 

@@ -162,7 +162,10 @@ void AppendHead(const ledger::LoggedRecord& logged, Writer* writer, std::string*
 }  // namespace
 
 void AppendJsonString(absl::string_view text, std::string* out) {
-  const std::string escaped = EscapeBytes(text);
+  AppendJsonQuoted(EscapeBytes(text), out);
+}
+
+void AppendJsonQuoted(absl::string_view escaped, std::string* out) {
   out->push_back('"');
   for (const char c : escaped) {
     if (c == '"' || c == '\\') out->push_back('\\');

@@ -24,6 +24,8 @@ void AppendEventJson(const ledger::LoggedRecord& logged, std::string* out);
 
 // Appends `text`, escaped by EscapeBytes, as a JSON string.
 void AppendJsonString(absl::string_view text, std::string* out);
+// The same for text that went through EscapeBytes already.
+void AppendJsonQuoted(absl::string_view escaped, std::string* out);
 
 // "2026-01-02T03:04:05.000000006Z" from nanoseconds since 1970.
 std::string FormatWallTime(uint64_t wall_ns);
