@@ -133,7 +133,7 @@ void LogSource::Note(const ledger::FrameView& frame, Piece* piece) {
       return;
     }
     piece->blocks.push_back({.end = *next_block_,
-                             .records = head.record_count,
+                             .records = static_cast<uint32_t>(head.record_count),
                              .last_time_ns = head.last_time_ns,
                              .urgent = (head.flags & ledger::kBlockUrgent) != 0});
   }
