@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "base/log.h"
 #include "base/status.h"
 
 namespace cairn::capture {
@@ -114,54 +113,6 @@ absl::Status AuditControl::SendCanary(uint64_t nonce) {
                           ? 1
                           : -errno,
                       "send the canary");
-}
-
-absl::Status AuditSettings::ApplyEnabled(AuditControl* control) {
-  ASSIGN_OR_RETURN(const AuditKernelState now, control->Read());
-  if (now.enabled != 0) return absl::OkStatus();
-  RETURN_IF_ERROR(control->SetEnabled(1));
-  if (!enabled_) before_.enabled = now.enabled;
-  set_.enabled = 1;
-  enabled_ = true;
-  return absl::OkStatus();
-}
-
-absl::Status AuditSettings::ApplyOwner(AuditControl* control, uint32_t backlog_limit,
-                                       uint32_t backlog_wait_time) {
-  ASSIGN_OR_RETURN(const AuditKernelState now, control->Read());
-  if (now.enabled == 2) return absl::OkStatus();
-  if (now.backlog_limit != 0 && now.backlog_limit < backlog_limit) {
-    RETURN_IF_ERROR(control->SetBacklogLimit(backlog_limit));
-    if (!limit_) before_.backlog_limit = now.backlog_limit;
-    set_.backlog_limit = backlog_limit;
-    limit_ = true;
-  }
-  if (now.backlog_wait_time != backlog_wait_time) {
-    RETURN_IF_ERROR(control->SetBacklogWaitTime(backlog_wait_time));
-    if (!wait_) before_.backlog_wait_time = now.backlog_wait_time;
-    set_.backlog_wait_time = backlog_wait_time;
-    wait_ = true;
-  }
-  return ApplyEnabled(control);
-}
-
-void AuditSettings::Restore(AuditControl* control) {
-  if (!enabled_ && !limit_ && !wait_) return;
-  const absl::StatusOr<AuditKernelState> now = control->Read();
-  absl::Status status = now.status();
-  if (now.ok()) {
-    if (enabled_ && now->enabled == set_.enabled && now->pid == 0) {
-      status.Update(control->SetEnabled(before_.enabled));
-    }
-    if (wait_ && now->backlog_wait_time == set_.backlog_wait_time) {
-      status.Update(control->SetBacklogWaitTime(before_.backlog_wait_time));
-    }
-    if (limit_ && now->backlog_limit == set_.backlog_limit) {
-      status.Update(control->SetBacklogLimit(before_.backlog_limit));
-    }
-  }
-  if (!status.ok()) LogWarning("audit settings were not put back: ", status.message());
-  enabled_ = limit_ = wait_ = false;
 }
 
 }  // namespace cairn::capture

@@ -1,4 +1,4 @@
-// The kernel's audit settings, through libaudit, and putting them back.
+// The kernel's audit settings, through libaudit.
 #ifndef CAIRN_AGENT_CAPTURE_AUDIT_CONTROL_H_
 #define CAIRN_AGENT_CAPTURE_AUDIT_CONTROL_H_
 
@@ -45,25 +45,6 @@ class AuditControl {
   explicit AuditControl(Fd fd) : fd_(std::move(fd)) {}
 
   Fd fd_;
-};
-
-// What was changed, so that it can be changed back. A setting that somebody else has changed
-// since is left to them.
-class AuditSettings {
- public:
-  // Applies what the owner of the socket needs: enabled 1, no waiting for us (a stopped agent
-  // must not hold up the host), room for a burst. Settings of a locked kernel stay.
-  absl::Status ApplyOwner(AuditControl* control, uint32_t backlog_limit,
-                          uint32_t backlog_wait_time);
-  // Only turns audit on.
-  absl::Status ApplyEnabled(AuditControl* control);
-  // Puts back what is still as Apply left it. Safe to call twice.
-  void Restore(AuditControl* control);
-
- private:
-  AuditKernelState before_;
-  AuditKernelState set_;
-  bool enabled_ = false, limit_ = false, wait_ = false;  // which were changed
 };
 
 }  // namespace cairn::capture

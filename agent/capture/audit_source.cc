@@ -44,8 +44,10 @@ void FillLost(Record* record, absl::string_view reason, uint64_t count, bool at_
 
 absl::StatusOr<std::unique_ptr<AuditSource>> AuditSource::Open(const AuditSourceOptions& options) {
   std::unique_ptr<AuditSource> source(new AuditSource(options));
+  source->settings_.Adopt();
   if (options.mode == AuditMode::kOff) {
     source->reason_ = "turned off in the configuration";
+    source->MakeGood();
     return source;
   }
   const absl::Status status = source->Choose();
@@ -56,6 +58,12 @@ absl::StatusOr<std::unique_ptr<AuditSource>> AuditSource::Open(const AuditSource
     source->reason_ = std::string(status.message());
   }
   return source;
+}
+
+// What a run that was killed left changed is put back, although we want nothing of audit.
+void AuditSource::MakeGood() {
+  absl::StatusOr<AuditControl> control = AuditControl::Open();
+  if (control.ok()) settings_.Restore(&*control);
 }
 
 AuditSource::~AuditSource() {

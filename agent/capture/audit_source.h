@@ -14,6 +14,7 @@
 #include "agent/capture/audit_decode.h"
 #include "agent/capture/audit_drift.h"
 #include "agent/capture/audit_serials.h"
+#include "agent/capture/audit_settings.h"
 #include "agent/capture/audit_socket.h"
 #include "agent/capture/capture.h"
 #include "proto/record.pb.h"
@@ -25,6 +26,7 @@ struct AuditSourceOptions {
   int socket_bytes = 8 << 20;
   uint32_t backlog_limit = 8192;   // records; as owner, where the kernel has a smaller one
   uint32_t backlog_wait_time = 0;  // ticks; as owner
+  std::string state_dir;           // where the kernel's own settings are noted: AuditSettings
 };
 
 // One event. The pointers live for the call; `record` may be changed.
@@ -79,8 +81,10 @@ class AuditSource {
   bool canary_seen() const { return canary_seen_ == canary_sent_; }
 
  private:
-  explicit AuditSource(const AuditSourceOptions& options) : options_(options) {}
+  explicit AuditSource(const AuditSourceOptions& options)
+      : options_(options), settings_(options.state_dir) {}
 
+  void MakeGood();
   absl::Status OpenUnicast();
   absl::Status OpenMulticast();
   absl::Status Choose();
