@@ -23,8 +23,8 @@ size_t ObjectWidth(const TableStyle& style) {
   return style.width > kFixed + kLeastObject ? style.width - kFixed : kLeastObject;
 }
 
-absl::string_view Hue(const Record& record) {
-  switch (record.severity()) {
+absl::string_view Hue(Severity severity) {
+  switch (severity) {
     case SEVERITY_CRITICAL:
       return "1;37;41";
     case SEVERITY_HIGH:
@@ -69,16 +69,20 @@ std::string TableHead(const TableStyle& style) {
          "\n";
 }
 
-std::string TableLine(const TableStyle& style, const ledger::LoggedRecord& logged) {
-  const policy::EventLine line = policy::DescribeEvent(logged);
+TableRow RowOf(const ledger::LoggedRecord& logged) {
+  return {logged.wall_ns, logged.record->severity(), policy::DescribeEvent(logged)};
+}
+
+std::string TableLine(const TableStyle& style, const TableRow& shown) {
+  const policy::EventLine& line = shown.line;
   if (!style.columns) {
-    return absl::StrCat(policy::FormatWallTime(logged.wall_ns), "\t", line.event, "\t", line.who,
+    return absl::StrCat(policy::FormatWallTime(shown.wall_ns), "\t", line.event, "\t", line.who,
                         "\t", line.process, "\t", line.object, "\t", line.result, "\t", line.rules,
                         "\n");
   }
-  const absl::Time time = absl::FromUnixNanos(static_cast<int64_t>(logged.wall_ns));
+  const absl::Time time = absl::FromUnixNanos(static_cast<int64_t>(shown.wall_ns));
   const std::string clock = absl::FormatTime("%H:%M:%E3S", time, style.zone);
-  const absl::string_view hue = Hue(*logged.record);
+  const absl::string_view hue = Hue(shown.severity);
   const bool failed = line.result != "ok" && line.result != "-" && line.result != "exit 0";
   std::string row = Row(style, line);
   const absl::string_view row_hue = !hue.empty() ? hue : failed ? "31" : "";

@@ -18,8 +18,15 @@ struct TableStyle {
   absl::TimeZone zone;
 };
 
+struct TableRow {
+  uint64_t wall_ns = 0;
+  Severity severity = SEVERITY_NONE;
+  policy::EventLine line;
+};
+TableRow RowOf(const ledger::LoggedRecord& logged);
+
 std::string TableHead(const TableStyle& style);
-std::string TableLine(const TableStyle& style, const ledger::LoggedRecord& logged);
+std::string TableLine(const TableStyle& style, const TableRow& shown);
 
 }  // namespace cairn::cli
 

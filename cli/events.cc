@@ -11,10 +11,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/fd.h"
 #include "cli/command.h"
 #include "cli/event_filter.h"
 #include "cli/event_table.h"
+#include "cli/line_join.h"
 #include "cli/logs.h"
 #include "cli/terminal.h"
 #include "ledger/reader.h"
@@ -37,16 +39,16 @@ class Printer {
     if (format_ == Format::kTable) Write(TableHead(style_));
   }
 
-  void Print(const ledger::LoggedRecord& logged) {
-    if (format_ == Format::kTable) {
-      Write(TableLine(style_, logged));
-      return;
-    }
+  void PrintJson(const ledger::LoggedRecord& logged) {
     line_.clear();
     policy::AppendEventJson(logged, &line_);
     line_.push_back('\n');
     Write(line_);
   }
+
+  void PrintRow(const TableRow& row) { Write(TableLine(style_, row)); }
+
+  Format format() const { return format_; }
 
   // False: nobody reads any more.
   bool Flush() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
@@ -62,10 +64,14 @@ class Printer {
 struct Source {
   std::string path;
   std::unique_ptr<ledger::LogReader> reader;
+  LineJoin join;
 };
 
 // Prints what there is. False: a failure, already told, or nobody reads; `code` says which.
-bool PrintAvailable(Source* source, const EventFilter& filter, Printer* printer, int* code) {
+// Rows younger than `print_before_ns` may wait for their audit.link.
+bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_before_ns,
+                    Printer* printer, int* code) {
+  const auto print = [printer](const TableRow& row) { printer->PrintRow(row); };
   ledger::LoggedRecord logged;
   for (;;) {
     const auto end = source->reader->Next(&logged);
@@ -74,9 +80,15 @@ bool PrintAvailable(Source* source, const EventFilter& filter, Printer* printer,
       *code = Fail(kFailed, end.status().message());
       return false;
     }
-    if (*end != ledger::ReadEnd::kRecord) return printer->Flush();
-    if (filter.Wants(logged)) printer->Print(logged);
+    if (*end != ledger::ReadEnd::kRecord) break;
+    if (printer->format() == Format::kTable) {
+      source->join.Add(logged, filter.Wants(logged), print);
+    } else if (filter.Wants(logged)) {
+      printer->PrintJson(logged);
+    }
   }
+  source->join.Flush(print_before_ns, print);
+  return printer->Flush();
 }
 
 // Sleeps until a log changes, but never long: an inotify queue may overflow; and never wakes more
@@ -99,7 +111,8 @@ int Follow(std::vector<Source>* sources, const EventFilter& filter, Printer* pri
   for (;;) {
     WaitForMore(inotify.get());
     for (Source& source : *sources) {
-      if (!PrintAvailable(&source, filter, printer, &code)) return code;
+      const auto now_ns = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
+      if (!PrintAvailable(&source, filter, now_ns - LineJoin::kHoldNs, printer, &code)) return code;
     }
   }
 }
@@ -120,14 +133,14 @@ int RunEvents(const Arguments& arguments) {
     auto reader = ledger::LogReader::Open(log);
     if (!reader.ok()) return Fail(reader.status());
     (*reader)->SeekTime(filter->since_ns());
-    sources.push_back({log, *std::move(reader)});
+    sources.push_back({log, *std::move(reader), LineJoin(arguments.Has("--follow"))});
   }
   ::signal(SIGPIPE, SIG_IGN);  // `cairn events | head` ends quietly
   Printer printer(format == "json" ? Format::kJson : Format::kTable, arguments.Has("--wide"),
                   columns);
   int code = kOk;
   for (Source& source : sources) {
-    if (!PrintAvailable(&source, *filter, &printer, &code)) return code;
+    if (!PrintAvailable(&source, *filter, UINT64_MAX, &printer, &code)) return code;
   }
   return arguments.Has("--follow") ? Follow(&sources, *filter, &printer) : kOk;
 }

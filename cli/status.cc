@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -87,12 +88,14 @@ void PrintScreen(const Status& status) {
                            HumanBytes(status.resident_bytes())));
   screen.Line("origin", status.origin());
   const bool degraded = status.backend() == "audit-only";
-  const std::string reason =
-      status.backend_reason().empty() ? "" : absl::StrCat(" (", status.backend_reason(), ")");
-  screen.Line("capture",
-              absl::StrCat(status.backend(), " (", status.backend_reason(), "), audit ",
-                           status.audit_mode()),
+  screen.Line("capture", absl::StrCat(status.backend(), " (", status.backend_reason(), ")"),
               degraded ? "33" : "");
+  screen.Line("audit", absl::StrCat(status.audit_mode(), " (", status.audit_reason(), ")"));
+  const bool missing = absl::StrContains(status.canary(), "missing");
+  screen.Line("canary", status.canary(), missing ? "1;33" : "");
+  if (status.protection() != "off") {
+    screen.Line("protection", status.protection(), status.protection() == "on" ? "" : "33");
+  }
   const bool configured = status.policy_rung() == "configured";
   screen.Line(
       "policy",
@@ -116,6 +119,9 @@ void PrintJson(const Status& status) {
   json.Text("backend", status.backend());
   json.Text("backend_reason", status.backend_reason());
   json.Text("audit", status.audit_mode());
+  json.Text("audit_reason", status.audit_reason());
+  json.Text("canary", status.canary());
+  json.Text("protection", status.protection());
   json.Text("policy_rung", status.policy_rung());
   json.Number("policy_generation", status.policy_generation());
   json.Text("policy_digest", absl::BytesToHexString(status.policy_digest()));
