@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
       // systemd/cairnd.service says what each is for. The last three are not needed under it:
       // it locks memory by its limits, and its groups give what CHOWN and FSETID give here.
       .capabilities = {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_AUDIT_CONTROL, CAP_AUDIT_READ,
-                       CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_CHOWN, CAP_FSETID},
+                       CAP_AUDIT_WRITE, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK,
+                       CAP_CHOWN, CAP_FSETID},
       .network = cairn::Network::kLocalOnly,
   };
   return cairn::DaemonMain(program, argc, argv);

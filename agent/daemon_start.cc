@@ -65,7 +65,7 @@ policy::LoadOptions PolicyOptionsOf(const config::AgentConfig& config) {
   options.dir = config.policy().dir();
   options.environment = config.environment();
   for (const std::string& own : {config.policy().dir(), config.keys().dir(), config.log().dir(),
-                                 config.policy().state_dir()}) {
+                                 config.policy().state_dir(), config.capture().state_dir()}) {
     options.own_paths.push_back(own + "/");
   }
   options.own_paths.push_back(config.control().socket());
@@ -100,6 +100,21 @@ capture::AuditMode AuditModeOf(absl::string_view name) {
   if (name == "multicast") return capture::AuditMode::kMulticast;
   if (name == "off") return capture::AuditMode::kOff;
   return capture::AuditMode::kAuto;
+}
+
+// Where it cannot be had, capture goes on without.
+std::string StateDir(const config::Capture& config) {
+  const absl::Status made = MakeDirectories(Io::Real(), config.state_dir(), 0700);
+  if (made.ok()) return config.state_dir();
+  LogWarning("nothing of capture outlives a crash: ", made.message());
+  return "";
+}
+
+// The shipper writes receipts into the log directory.
+capture::ShieldOptions ShieldOf(const config::AgentConfig& config, const std::string& log_dir) {
+  return {.paths = {config.log().dir(), config.keys().dir(), config.capture().state_dir(),
+                    config.policy().state_dir()},
+          .open_paths = {log_dir + "/receipts"}};
 }
 
 std::string ParentOf(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
@@ -185,6 +200,9 @@ absl::Status Daemon::OpenKernel() {
   options.bpf = config_.capture().backend() != "audit-only";
   options.ring_bytes = config_.capture().ring_bytes();
   options.own_paths = {config_.log().dir(), config_.keys().dir(), config_.policy().dir()};
+  options.env = {config_.capture().env().begin(), config_.capture().env().end()};
+  options.state_dir = StateDir(config_.capture());
+  if (config_.capture().protect()) options.shield = ShieldOf(config_, log_dir_);
   ASSIGN_OR_RETURN(capture_, capture::Capture::Start(options));
   RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted()));
   reloader_ = std::make_unique<Reloader>(
@@ -210,6 +228,9 @@ void Daemon::RecordStart(const std::string& config_path) {
   TakeOwn(PolicyRecord(first, nobody), true);
   if (capture_->backend() == "audit-only" && config_.capture().backend() != "audit-only") {
     TakeOwn(NoticeRecord(AGENT_DEGRADED, "no BPF", capture_->backend_reason()), true);
+  }
+  if (config_.capture().protect() && capture_->protection() != "on") {
+    TakeOwn(NoticeRecord(AGENT_DEGRADED, "not protected", capture_->protection()), true);
   }
   suspended_ns_ = SuspendedNs();
   watchdog_ns_ = WatchdogNs();

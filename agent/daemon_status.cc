@@ -19,6 +19,9 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_backend(capture_->backend());
   status->set_backend_reason(capture_->backend_reason());
   status->set_audit_mode(capture_->audit_mode());
+  status->set_audit_reason(capture_->audit_reason());
+  status->set_protection(capture_->protection());
+  status->set_canary(capture_->canary());
   status->set_resident_bytes(ResidentBytes());
 
   const policy::LoadResult& policy = reloader_->current();

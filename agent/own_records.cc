@@ -69,6 +69,8 @@ Record StartRecord(const config::AgentConfig& config, const capture::Capture& ca
   run->set_backend(capture.backend());
   run->set_backend_reason(capture.backend_reason());
   run->set_audit_mode(capture.audit_mode());
+  run->set_audit_reason(capture.audit_reason());
+  run->set_protection(capture.protection());
   run->set_kernel(KernelRelease());
   run->set_hostname(HostName());
   run->set_binary_digest(binary_digest.data(), binary_digest.size());

@@ -60,6 +60,7 @@ void FillDefaults(config::AgentConfig* config) {
   Default(capture->mutable_audit(), "auto");
   Default(capture->mutable_backend(), "auto");
   if (capture->ring_bytes() == 0) capture->set_ring_bytes(1 << 20);
+  Default(capture->mutable_state_dir(), "/var/lib/cairn/capture");
   Default(config->mutable_control()->mutable_socket(), "/run/cairn/control.sock");
   if (config->receipts().wait_ms() == 0) config->mutable_receipts()->set_wait_ms(2000);
 }
@@ -77,6 +78,23 @@ absl::Status CheckRecipients(const config::Log& log) {
   return absl::OkStatus();
 }
 
+absl::Status CheckCapture(const config::Capture& capture) {
+  RETURN_IF_ERROR(OneOf("capture.audit", capture.audit(), {"auto", "unicast", "multicast", "off"}));
+  RETURN_IF_ERROR(OneOf("capture.backend", capture.backend(), {"auto", "audit-only"}));
+  const uint32_t ring = capture.ring_bytes();
+  if (std::bitset<32>(ring).count() != 1 || ring < (64 << 10) || ring > (256 << 20)) {
+    return absl::InvalidArgumentError(
+        "capture.ring_bytes: not a power of two between 65536 and 268435456");
+  }
+  for (int i = 0; i < capture.env_size(); ++i) {
+    const std::string& name = capture.env(i);
+    if (!name.empty() && name.find('=') == std::string::npos && name.size() <= 128) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("capture.env[", i, "]: not the name of a variable"));
+  }
+  return CheckPath("capture.state_dir", capture.state_dir());
+}
+
 absl::Status Check(const config::AgentConfig& config) {
   if (!IsName(config.deployment())) {
     return absl::InvalidArgumentError(
@@ -85,14 +103,7 @@ absl::Status Check(const config::AgentConfig& config) {
   if (!IsName(config.environment())) {
     return absl::InvalidArgumentError("environment: only letters, digits, '.', '-' and '_'");
   }
-  RETURN_IF_ERROR(
-      OneOf("capture.audit", config.capture().audit(), {"auto", "unicast", "multicast", "off"}));
-  RETURN_IF_ERROR(OneOf("capture.backend", config.capture().backend(), {"auto", "audit-only"}));
-  const uint32_t ring = config.capture().ring_bytes();
-  if (std::bitset<32>(ring).count() != 1 || ring < (64 << 10) || ring > (256 << 20)) {
-    return absl::InvalidArgumentError(
-        "capture.ring_bytes: not a power of two between 65536 and 268435456");
-  }
+  RETURN_IF_ERROR(CheckCapture(config.capture()));
   if (config.log().segment_bytes() < (1 << 20) || config.log().segment_bytes() > (64 << 20)) {
     return absl::InvalidArgumentError("log.segment_bytes: not between 1048576 and 67108864");
   }

@@ -21,7 +21,7 @@ enum event_limit {
 	EVENT_PATH_LEN = 4096, /* bytes of one path */
 	EVENT_NAME_LEN = 256,  /* of one component, with its end */
 	EVENT_ARGV_LEN = 32768,
-	EVENT_ENV_LEN = 4096,
+	EVENT_ENV_LEN = 8192,
 	EVENT_PATH_DEPTH = 64, /* components of one path */
 	EVENT_BYTES = 57344,   /* of one record, all in all */
 	EVENT_CPUS = 1024,
@@ -263,6 +263,40 @@ struct event_filter {
 	__u8 calls32[EVENT_CALLS];	/* of the 32-bit ABI */
 	__u32 own[EVENT_OWN];		/* process ids; 0: none */
 	__u32 asleep;			/* the reader sleeps: wake it (cleared by who does) */
+	__u32 env;			/* the environment of an exec is wanted */
 };
+
+/* ---- the agent's protection of itself (shield.bpf.c) ---- */
+
+enum event_shield_limit {
+	SHIELDED_FILES = 64,
+	SHIELDED_OBJECTS = 4096,
+	SHIELDED_DEPTH = 8,
+	SHIELD_TICK_NS = 10000000
+};
+
+/* Who is protected, and who may do to it what others may not. agent 0: nobody. */
+struct event_shield {
+	__u64 agent_start_ns; /* CLOCK_BOOTTIME, of its first thread, down to SHIELD_TICK_NS */
+	__u32 agent;
+	__u32 manager;
+};
+
+/* Of a directory or file, and what lies below it. */
+enum event_shielded { SHIELDED = 1, SHIELD_OPEN = 2 };
+struct event_shielded_file {
+	__u64 inode;
+	__u32 device; /* as the kernel has it */
+	__u32 reserved;
+};
+
+enum event_bpf_object { OBJECT_MAP = 1, OBJECT_PROGRAM, OBJECT_LINK };
+struct event_shielded_object {
+	__u32 kind; /* enum event_bpf_object */
+	__u32 id;
+};
+
+/* args[0] of an agent.tamper_attempt; args[1]: the signal, the mode of ptrace, kind << 32 | id. */
+enum event_refused { REFUSED_SIGNAL = 1, REFUSED_PTRACE, REFUSED_BPF, REFUSED_FILE };
 
 #endif /* CAIRN_BPF_EVENT_H_ */

@@ -233,6 +233,16 @@ struct linux_binprm {
 	char *interp;
 };
 
+struct bpf_map {
+	u32 id;
+};
+struct bpf_prog_aux {
+	u32 id;
+};
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
+};
+
 struct in6_addr {
 	u8 in6_u[16];
 };

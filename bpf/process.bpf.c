@@ -146,6 +146,13 @@ static __always_inline void put_user(struct scratch *s, u8 kind, u64 from, u64 t
 	string_end(s, at, kind, flags, whole > 0xffffffff ? 0xffffffff : whole);
 }
 
+static __always_inline bool env_wanted(void)
+{
+	struct event_filter *filter = filter_get();
+
+	return filter && filter->env;
+}
+
 SEC("tp_btf/sched_process_exec")
 int process_exec(u64 *ctx)
 {
@@ -184,6 +191,8 @@ int process_exec(u64 *ctx)
 		put_kernel_string(s, STRING_TTY, &tty->name, 64);
 	}
 	put_user(s, STRING_ARGV, GET(mm, arg_start), GET(mm, arg_end), EVENT_ARGV_LEN);
+	if (env_wanted())
+		put_user(s, STRING_ENV, GET(mm, env_start), GET(mm, env_end), EVENT_ENV_LEN);
 	event_submit(s, RING_CRITICAL);
 	return 0;
 }

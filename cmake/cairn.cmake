@@ -34,8 +34,9 @@ function(cairn_program name)
 endfunction()
 
 # cairn_test(NAME LABELS unit SRCS ... DEPS ...): one binary; CTest gets one entry per test in it.
+# SUITES ...: one entry per suite, whose tests share what is slow to set up, and one for the rest.
 function(cairn_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;SRCS;DEPS;SUITES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -44,6 +45,19 @@ function(cairn_test name)
   set(locks "")
   if("root" IN_LIST arg_LABELS)
     set(locks kernel)   # kernel audit and BPF load are global: such tests run one at a time
+  endif()
+  if(arg_SUITES)
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/suite_main.cc)
+    set(rest "-")
+    foreach(suite ${arg_SUITES})
+      add_test(NAME ${name}.${suite} COMMAND ${name} --gtest_filter=${suite}.*:*/${suite}.*)
+      list(APPEND entries ${name}.${suite})
+      string(APPEND rest "${suite}.*:*/${suite}.*:")
+    endforeach()
+    add_test(NAME ${name}.rest COMMAND ${name} --gtest_filter=${rest})
+    set_tests_properties(${entries} ${name}.rest PROPERTIES LABELS "${arg_LABELS}"
+      TIMEOUT ${arg_TIMEOUT} RESOURCE_LOCK "${locks}" SKIP_RETURN_CODE 77)
+    return()
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} RESOURCE_LOCK "${locks}"

@@ -4,13 +4,17 @@
 #define CAIRN_POLICY_WANTED_H_
 
 #include <bitset>
+#include <string>
+#include <vector>
 
 #include "proto/record.pb.h"
 
 namespace cairn::policy {
 
 struct Wanted {
-  std::bitset<256> types;  // by EventType
+  std::bitset<256> types;        // by EventType
+  std::vector<std::string> env;  // variables to capture when a program starts, sorted
+  bool exe_hash = false;         // some rule asks for the executable's hash
 
   bool Has(EventType type) const { return types.test(static_cast<size_t>(type)); }
   void Add(EventType type) { types.set(static_cast<size_t>(type)); }

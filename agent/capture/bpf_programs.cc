@@ -42,16 +42,17 @@ absl::Status BpfError(int error, absl::string_view what) {
   return absl::Status(status.code(), absl::StrCat(status.message(), " (", *LastWords(), ")"));
 }
 
-// Attached while `wanted`. `cgroup`: where it is attached to one; -1: it is not.
-absl::Status AttachWhile(bool wanted, bpf_program* program, int cgroup, bpf_link** link) {
-  if (wanted == (*link != nullptr)) return absl::OkStatus();
-  if (!wanted) {
-    bpf_link__destroy(std::exchange(*link, nullptr));
-    return absl::OkStatus();
-  }
-  *link = cgroup < 0 ? bpf_program__attach(program) : bpf_program__attach_cgroup(program, cgroup);
-  if (*link != nullptr) return absl::OkStatus();
-  return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
+enum class LinkState { kAttached, kDetached, kClosed };
+
+// `id` 0: not known yet, and then set.
+LinkState StateOf(const bpf_link* link, uint32_t* id) {
+  bpf_link_info info = {};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) != 0) return LinkState::kClosed;
+  if (*id == 0) *id = info.id;
+  if (info.id != *id) return LinkState::kClosed;
+  const bool detached = info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == 0;
+  return detached ? LinkState::kDetached : LinkState::kAttached;
 }
 
 // The kernel's id of a loaded program, and its tag; 0: not loaded.
@@ -103,6 +104,7 @@ absl::Status BpfPrograms::LoadBest(uint32_t cpus) {
 void BpfPrograms::Unload() {
   LastWords()->clear();
   wired_.clear();
+  link_ids_.clear();
   cairn_bpf__destroy(std::exchange(object_, nullptr));
 }
 
@@ -186,10 +188,10 @@ absl::Status BpfPrograms::WireHandlers() {
   return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
 }
 
-absl::Status BpfPrograms::Attach() {
+BpfPrograms::Hooks BpfPrograms::AlwaysHooks() {
   const auto& progs = object_->progs;
   auto& links = object_->links;
-  return AttachAll({
+  return {
       {progs.process_exec, &links.process_exec},
       {progs.process_fork, &links.process_fork},
       {progs.process_exit, &links.process_exit},
@@ -197,32 +199,59 @@ absl::Status BpfPrograms::Attach() {
       {progs.uring_submit_req, &links.uring_submit_req},
       {progs.uring_complete, &links.uring_complete},
       {progs.sys_exit, &links.sys_exit},
-  });
+  };
 }
+
+BpfPrograms::Hooks BpfPrograms::AllHooks() {
+  Hooks hooks = AlwaysHooks();
+  for (const auto& hook : SecurityHooks()) hooks.push_back(hook);
+  const auto& progs = object_->progs;
+  auto& links = object_->links;
+  hooks.push_back({progs.enter_close, &links.enter_close});
+  hooks.push_back({progs.dns_out, &links.dns_out});
+  hooks.push_back({progs.dns_in, &links.dns_in});
+  return hooks;
+}
+
+absl::Status BpfPrograms::Attach() { return AttachAll(AlwaysHooks()); }
 
 absl::Status BpfPrograms::AttachAll(const Hooks& hooks) {
   for (const auto& [program, link] : hooks) {
     if (!bpf_program__autoload(program)) continue;
-    *link = bpf_program__attach(program);
-    if (*link == nullptr) {
-      return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
-    }
+    RETURN_IF_ERROR(AttachWhile(true, program, false, link));
   }
+  return absl::OkStatus();
+}
+
+absl::Status BpfPrograms::AttachWhile(bool wanted, bpf_program* program, bool to_cgroup,
+                                      bpf_link** link) {
+  if (wanted == (*link != nullptr)) return absl::OkStatus();
+  uint32_t& id = link_ids_[program] = 0;
+  if (!wanted) {
+    bpf_link__destroy(std::exchange(*link, nullptr));
+    return absl::OkStatus();
+  }
+  *link =
+      to_cgroup ? bpf_program__attach_cgroup(program, cgroup_.get()) : bpf_program__attach(program);
+  if (*link == nullptr) {
+    return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
+  }
+  (void)StateOf(*link, &id);
   return absl::OkStatus();
 }
 
 absl::Status BpfPrograms::AttachWanted(bool close, bool dns) {
   const auto& progs = object_->progs;
   auto& links = object_->links;
-  RETURN_IF_ERROR(AttachWhile(close, progs.enter_close, -1, &links.enter_close));
+  RETURN_IF_ERROR(AttachWhile(close, progs.enter_close, false, &links.enter_close));
   if (!bpf_program__autoload(progs.dns_out)) return absl::OkStatus();
   if (dns && !cgroup_.valid()) cgroup_ = OpenRootCgroup();
   if (dns && !cgroup_.valid()) {
     LogWarning("no unified control group hierarchy is mounted: no net.dns events");
     return absl::OkStatus();
   }
-  RETURN_IF_ERROR(AttachWhile(dns, progs.dns_out, cgroup_.get(), &links.dns_out));
-  return AttachWhile(dns, progs.dns_in, cgroup_.get(), &links.dns_in);
+  RETURN_IF_ERROR(AttachWhile(dns, progs.dns_out, true, &links.dns_out));
+  return AttachWhile(dns, progs.dns_in, true, &links.dns_in);
 }
 
 void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
@@ -235,6 +264,24 @@ void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
     const bool restored = bpf_map_update_elem(map, &call, &fd, BPF_ANY) == 0;
     sink(absl::StrCat("call table entry ", call, " (", bpf_program__name(program), ") was ",
                       found == 0 ? "replaced" : "deleted", restored ? "; put back" : ""));
+  }
+  RepairLinks(sink);
+}
+
+void BpfPrograms::RepairLinks(absl::FunctionRef<void(const std::string&)> sink) {
+  const auto& progs = object_->progs;
+  for (const auto& [program, link] : AllHooks()) {
+    if (*link == nullptr) continue;
+    const LinkState state = StateOf(*link, &link_ids_[program]);
+    if (state == LinkState::kAttached) continue;
+    // The number of a descriptor that was closed may be somebody else's by now: left alone.
+    bpf_link* gone = std::exchange(*link, nullptr);
+    if (state == LinkState::kDetached) bpf_link__destroy(gone);
+    const bool to_cgroup = program == progs.dns_out || program == progs.dns_in;
+    const bool again = AttachWhile(true, program, to_cgroup, link).ok();
+    sink(absl::StrCat("the link of ", bpf_program__name(program), " was ",
+                      state == LinkState::kClosed ? "closed" : "detached",
+                      again ? "; attached again" : ""));
   }
 }
 

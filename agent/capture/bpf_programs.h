@@ -37,7 +37,8 @@ class BpfPrograms {
   // What costs every call, or every packet, is attached only while it is wanted.
   absl::Status AttachWanted(bool close, bool dns);
 
-  // Calls `sink` for each entry of the call table that somebody changed, and puts it back.
+  // Calls `sink` for each entry of the call table that somebody changed and each link that was
+  // closed or detached, and puts it back.
   void Repair(absl::FunctionRef<void(const std::string&)> sink);
   // Program names with their tags, and a digest over the call table.
   void FillHeartbeat(Heartbeat* heartbeat) const;
@@ -55,15 +56,21 @@ class BpfPrograms {
   absl::Status LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks, bool extras);
   void Unload();
   Hooks SecurityHooks();
+  Hooks AlwaysHooks();
+  Hooks AllHooks();
   absl::Status AttachAll(const Hooks& hooks);
+  // Attached while `wanted`; to the root of the unified hierarchy if `to_cgroup`.
+  absl::Status AttachWhile(bool wanted, bpf_program* program, bool to_cgroup, bpf_link** link);
+  void RepairLinks(absl::FunctionRef<void(const std::string&)> sink);
   absl::Status WireHandlers();
   absl::Status SetHandler(uint32_t first, uint32_t last, const bpf_program* program);
 
   cairn_bpf* object_ = nullptr;
   std::string name_ = "tracepoint";
   std::string reason_;
-  Fd cgroup_;                                     // the root of the unified hierarchy
-  std::map<uint32_t, const bpf_program*> wired_;  // by enum event_call
+  Fd cgroup_;                                        // the root of the unified hierarchy
+  std::map<uint32_t, const bpf_program*> wired_;     // by enum event_call
+  std::map<const bpf_program*, uint32_t> link_ids_;  // of those attached
 };
 
 }  // namespace cairn::capture

@@ -82,7 +82,9 @@ class Source final : public BpfSource {
     RETURN_IF_ERROR(MapShared());
     RETURN_IF_ERROR(MakeRings());
     RETURN_IF_ERROR(MakeWait());
-    return programs_.Attach();
+    RETURN_IF_ERROR(programs_.Attach());
+    if (options_.shield) ProtectSelf();
+    return absl::OkStatus();
   }
 
   int wait_fd() const override { return epoll_.get(); }
@@ -121,7 +123,8 @@ class Source final : public BpfSource {
   absl::Status SetWanted(const policy::Wanted& wanted) override {
     FillFilter(wanted, &filter_[0]);
     shadow_ = *filter_.get();
-    return programs_.AttachWanted(wanted.Has(FILE_CLOSE), wanted.Has(NET_DNS));
+    RETURN_IF_ERROR(programs_.AttachWanted(wanted.Has(FILE_CLOSE), wanted.Has(NET_DNS)));
+    return shield_.ProtectObjects();
   }
 
   void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) override {
@@ -157,8 +160,18 @@ class Source final : public BpfSource {
 
   const std::string& name() const override { return programs_.name(); }
   const std::string& reason() const override { return programs_.reason(); }
+  const std::string& protection() const override { return protection_; }
 
  private:
+  // Where it is not to be had the agent runs without, and says so.
+  void ProtectSelf() {
+    const absl::Status status =
+        shield_.Protect(*options_.shield, {.rings = programs_.rings_fd(),
+                                           .counters = programs_.counters_fd(),
+                                           .filters = programs_.filters_fd()});
+    protection_ = status.ok() ? "on" : std::string(status.message());
+  }
+
   absl::Status MapShared() {
     RETURN_IF_ERROR(counters_.Map(programs_.counters_fd(), cpus_));
     RETURN_IF_ERROR(filter_.Map(programs_.filters_fd(), 1));
@@ -241,6 +254,8 @@ class Source final : public BpfSource {
   event_filter shadow_ = {};  // what we last wrote there
   uint64_t integrity_looked_ns_ = 0;
   std::vector<uint64_t> dropped_seen_;
+  Shield shield_;
+  std::string protection_ = "off";
   Fd epoll_;
   Fd timer_;
   bool armed_ = false;

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/capture/shield.h"
 #include "bpf/event.h"
 #include "policy/wanted.h"
 #include "proto/record.pb.h"
@@ -17,9 +19,10 @@
 namespace cairn::capture {
 
 struct BpfOptions {
-  uint32_t ring_bytes = 1 << 20;    // of each ring; a power of two, at least a page
-  std::vector<int> ignore_pids;     // whose own I/O is not captured; at most EVENT_OWN
-  uint64_t watermark_ns = 250'000;  // younger records wait: another cpu may still be writing
+  uint32_t ring_bytes = 1 << 20;        // of each ring; a power of two, at least a page
+  std::vector<int> ignore_pids;         // whose own I/O is not captured; at most EVENT_OWN
+  std::optional<ShieldOptions> shield;  // protect this process and these files
+  uint64_t watermark_ns = 250'000;      // younger records wait: another cpu may still be writing
 };
 
 // One thread.
@@ -41,8 +44,9 @@ class BpfSource {
   // Once a second: were our maps changed by somebody else? Says what, and puts it back.
   virtual void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) = 0;
   virtual void FillHeartbeat(Heartbeat* heartbeat) const = 0;
-  virtual const std::string& name() const = 0;    // "tracepoint" or "lsm"
-  virtual const std::string& reason() const = 0;  // why that one
+  virtual const std::string& name() const = 0;        // "tracepoint" or "lsm"
+  virtual const std::string& reason() const = 0;      // why that one
+  virtual const std::string& protection() const = 0;  // on | off | why it is not to be had
 };
 
 // "critical", "normal", "bulk".

@@ -4,14 +4,20 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "agent/capture/audit_source.h"
 #include "agent/capture/bpf_source.h"
+#include "agent/capture/canary.h"
+#include "agent/capture/clock_steps.h"
 #include "agent/capture/decode.h"
 #include "agent/capture/event_view.h"
+#include "agent/capture/exe_hash.h"
 #include "agent/capture/process_table.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -21,6 +27,13 @@ namespace cairn::capture {
 namespace {
 
 constexpr uint64_t kAuditTickNs = 250'000'000;
+
+// Wall clock minus boot-time clock.
+int64_t WallOffset() {
+  timespec wall;
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec - static_cast<int64_t>(BootTimeNs());
+}
 
 class Stream final : public Capture {
  public:
@@ -48,16 +61,25 @@ class Stream final : public Capture {
     }
     if (bpf_ != nullptr) {
       bpf_->CheckIntegrity([&](const std::string& what) {
-        HandTamper(what, sink);
+        HandTamper("capture was tampered with", what, sink);
         ++count;
       });
     }
+    for (const std::string& what : canaries_.TakeAlarms()) {
+      HandTamper("capture does not see all", what, sink);
+      ++count;
+    }
     last_drain_ns_ = BootTimeNs();
+    clock_steps_.Sample(last_drain_ns_, WallOffset());
     return count + DrainAudit(sink);
   }
 
   absl::Status SetWanted(const policy::Wanted& wanted) override {
-    return bpf_ != nullptr ? bpf_->SetWanted(wanted) : absl::OkStatus();
+    policy::Wanted all = wanted;
+    all.env.insert(all.env.end(), options_.env.begin(), options_.env.end());
+    table_.SetEnvironment(all.env);
+    hash_wanted_ = wanted.exe_hash;
+    return bpf_ != nullptr ? bpf_->SetWanted(all) : absl::OkStatus();
   }
 
   ledger::Subject* FindProcess(uint32_t pid) override { return table_.FindPid(pid); }
@@ -67,11 +89,16 @@ class Stream final : public Capture {
     const AuditCounters counters = audit_->counters();
     heartbeat->set_audit_lost(counters.kernel_lost + counters.serials_lost);
     heartbeat->set_audit_backlog(counters.backlog);
+    canary_ = canaries_.Beat(bpf_ != nullptr, critical_lost_, audit_.get());
+    heartbeat->set_canary(canary_);
   }
 
   const std::string& backend() const override { return backend_; }
   const std::string& backend_reason() const override { return reason_; }
   const std::string& audit_mode() const override { return audit_->mode(); }
+  const std::string& audit_reason() const override { return audit_->reason(); }
+  const std::string& protection() const override { return protection_; }
+  const std::string& canary() const override { return canary_; }
   size_t snapshot_processes() const override { return snapshot_processes_; }
 
  private:
@@ -80,8 +107,9 @@ class Stream final : public Capture {
       reason_ = "BPF is switched off";
       return absl::OkStatus();
     }
-    auto source =
-        BpfSource::Open({.ring_bytes = options_.ring_bytes, .ignore_pids = options_.ignore_pids});
+    auto source = BpfSource::Open({.ring_bytes = options_.ring_bytes,
+                                   .ignore_pids = options_.ignore_pids,
+                                   .shield = options_.shield});
     if (!source.ok()) {
       reason_ = std::string(source.status().message());
       return absl::OkStatus();
@@ -89,6 +117,7 @@ class Stream final : public Capture {
     bpf_ = *std::move(source);
     backend_ = bpf_->name();
     reason_ = bpf_->reason();
+    protection_ = bpf_->protection();
     epoll_event event = {};
     event.events = EPOLLIN;
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bpf_->wait_fd(), &event) != 0) {
@@ -100,6 +129,7 @@ class Stream final : public Capture {
   absl::Status StartAudit() {
     AuditSourceOptions options;
     options.mode = options_.audit;
+    options.state_dir = options_.state_dir;
     ASSIGN_OR_RETURN(audit_, AuditSource::Open(options));
     if (audit_->fd() < 0) return absl::OkStatus();
     timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -148,7 +178,7 @@ class Stream final : public Capture {
   }
 
   void Hand(absl::string_view event, absl::FunctionRef<void(const Captured&)> sink) {
-    if (!ParseEvent(event, &view_)) return;
+    if (!ParseEvent(event, &view_) || canaries_.Take(view_)) return;
     Record* record = decoder_.Decode(view_);
     if (record == nullptr) return;
     const event_header& header = view_.header;
@@ -157,11 +187,25 @@ class Stream final : public Capture {
     if (image) NoteCreds(header, &before);
     ledger::Subject* subject = image ? table_.Exec(view_) : SubjectOf(header);
     if (subject != nullptr && !Refine(*subject, record)) return;
+    if (hash_wanted_ && subject != nullptr) Hash(image, *record, header, subject);
     sink({.time_ns = header.time_ns, .record = record, .subject = subject});
     if (image) HandCredExec(header, before, subject, sink);
     if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
     if (header.type == PROCESS_FORK) table_.Fork(view_);
     if (header.type == PROCESS_EXIT) table_.Exit(header);
+  }
+
+  // At exec, and once for a process that is older than the wish.
+  void Hash(bool image, const Record& record, const event_header& header,
+            ledger::Subject* subject) {
+    Process* process = &subject->process;
+    if (image) {
+      hasher_.Fill(record.file().inode(), record.file().device(), header.time_ns, process);
+    } else if (process->snapshot() && process->exe_hash().empty() &&
+               hashed_.insert({process->pid(), process->start_ns()}).second) {
+      hasher_.Fill(0, 0, header.time_ns, process);
+      if (!process->exe_hash().empty()) subject->Changed();
+    }
   }
 
   // What only the process table can tell of an event; false: it is none that is recorded.
@@ -172,6 +216,11 @@ class Stream final : public Capture {
         return SignalMatters(subject, record->peer());
       case PROCESS_PTRACE:
         DescribePeer(record->mutable_peer());
+        return true;
+      case KERNEL_CLOCK_SET:
+        if (record->ret() < 0) return true;
+        record->mutable_kernel()->set_clock_step_ns(
+            clock_steps_.StepAt(view_.header.time_ns, WallOffset()));
         return true;
       case KERNEL_SYSCTL:  // of /proc; the rest of it is files like any other
         if (record->kernel().name().empty()) record->set_type(FILE_WRITE);
@@ -260,6 +309,7 @@ class Stream final : public Capture {
   void HandLoss(uint32_t cpu, event_ring ring, EventType type, uint64_t lost,
                 absl::FunctionRef<void(const Captured&)> sink) {
     const uint64_t now = BootTimeNs();
+    if (ring == RING_CRITICAL) critical_lost_ += lost;
     loss_.Clear();
     loss_.set_type(AGENT_LOSS);
     loss_.set_source(SOURCE_AGENT);
@@ -275,13 +325,14 @@ class Stream final : public Capture {
     sink({.time_ns = now, .record = &loss_, .subject = nullptr});
   }
 
-  void HandTamper(const std::string& what, absl::FunctionRef<void(const Captured&)> sink) {
+  void HandTamper(absl::string_view what, const std::string& detail,
+                  absl::FunctionRef<void(const Captured&)> sink) {
     Record record;
     record.set_type(AGENT_TAMPER_ATTEMPT);
     record.set_source(SOURCE_AGENT);
     record.set_severity(SEVERITY_CRITICAL);
-    record.mutable_notice()->set_what("our BPF maps were changed");
-    record.mutable_notice()->set_detail(what);
+    record.mutable_notice()->set_what(what.data(), what.size());
+    record.mutable_notice()->set_detail(detail);
     sink({.time_ns = BootTimeNs(), .record = &record, .subject = nullptr});
   }
 
@@ -293,7 +344,15 @@ class Stream final : public Capture {
   Fd timer_;
   ledger::Subject stranger_;
   ProcessTable table_;
+  ClockSteps clock_steps_;
   Decoder decoder_;
+  Canaries canaries_;
+  std::string canary_ = "not tried yet";
+  uint64_t critical_lost_ = 0;
+  ExeHash hasher_;
+  bool hash_wanted_ = false;
+  std::set<std::pair<uint32_t, uint64_t>> hashed_;  // older processes, pid and start
+  std::string protection_ = "off";
   EventView view_;
   Record cred_exec_;
   Record loss_;

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/capture/shield.h"
 #include "ledger/subject.h"
 #include "policy/wanted.h"
 #include "proto/record.pb.h"
@@ -21,9 +23,12 @@ enum class AuditMode { kAuto, kUnicast, kMulticast, kOff };
 struct CaptureOptions {
   AuditMode audit = AuditMode::kAuto;
   bool bpf = true;
-  uint32_t ring_bytes = 1 << 20;       // of each ring; a power of two
-  std::vector<std::string> own_paths;  // the agent's own files: always watched
-  std::vector<int> ignore_pids;        // whose own I/O is not captured (the shipper's)
+  uint32_t ring_bytes = 1 << 20;        // of each ring; a power of two
+  std::vector<std::string> own_paths;   // the agent's own files: always watched
+  std::vector<int> ignore_pids;         // whose own I/O is not captured (the shipper's)
+  std::vector<std::string> env;         // variables to record with every exec, beside the policy's
+  std::string state_dir;                // what must outlive a crash, ours alone; "": nothing does
+  std::optional<ShieldOptions> shield;  // refuse what is done to this process and these files
 };
 
 // One event. The pointers are valid inside the callback; `record` may be changed there.
@@ -55,10 +60,15 @@ class Capture {
   // The subject of a live process, for records the agent makes itself; null if unknown.
   virtual ledger::Subject* FindProcess(uint32_t pid) = 0;
 
+  // Call every ten seconds or so: acts of our own that must have been seen by the next call begin
+  // here. What stays away comes out of Drain as agent.tamper_attempt.
   virtual void FillHeartbeat(Heartbeat* heartbeat) = 0;
   virtual const std::string& backend() const = 0;
   virtual const std::string& backend_reason() const = 0;
   virtual const std::string& audit_mode() const = 0;
+  virtual const std::string& audit_reason() const = 0;  // why that mode
+  virtual const std::string& protection() const = 0;    // on | off | why it is not to be had
+  virtual const std::string& canary() const = 0;        // as in the last heartbeat
   virtual size_t snapshot_processes() const = 0;
 };
 

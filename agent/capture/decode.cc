@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/capture/dns.h"
 #include "agent/capture/strings.h"
+#include "base/escape.h"
 
 namespace cairn::capture {
 namespace {
@@ -38,6 +39,7 @@ void Reset(Record* record) {
   if (record->has_peer()) record->mutable_peer()->Clear();
   if (record->has_memory()) record->mutable_memory()->Clear();
   if (record->has_kernel()) record->mutable_kernel()->Clear();
+  if (record->has_notice()) record->mutable_notice()->Clear();
 }
 
 // What has no name on any path: as /proc/PID/fd shows it.
@@ -131,6 +133,7 @@ Decoder::Decoder() {
   records_[kModule].mutable_file();
   records_[kPeer].mutable_peer();
   records_[kMemory].mutable_memory();
+  records_[kNotice].mutable_notice();
   for (Record& record : records_) record.set_source(SOURCE_EBPF);
 }
 
@@ -157,6 +160,8 @@ Decoder::Shape Decoder::ShapeOf(const EventView& view) const {
           return kPeer;
         case PROCESS_MEMORY_EXEC:
           return kMemory;
+        case AGENT_TAMPER_ATTEMPT:
+          return kNotice;
         case NS_UNSHARE:
         case NS_SETNS:
           return kPlain;
@@ -325,6 +330,33 @@ void Decoder::DecodeCred(const EventView& view, Record* record) {
   cred->set_inheritable(body.creds.inheritable);
 }
 
+// What our security module refused somebody (bpf/shield.bpf.c).
+void Decoder::DecodeRefusal(const EventView& view, Record* record) {
+  static constexpr const char* kObjects[] = {"object", "map", "program", "link"};
+  const auto body = view.Body<event_args>();
+  const uint64_t detail = body.args[1];
+  Notice* notice = record->mutable_notice();
+  notice->set_what("refused");
+  switch (body.args[0]) {
+    case REFUSED_SIGNAL:
+      notice->set_detail(absl::StrCat("signal ", detail, " to the agent"));
+      break;
+    case REFUSED_PTRACE:
+      notice->set_detail(
+          absl::StrCat("ptrace of the agent, or its memory or descriptors, mode ", detail));
+      break;
+    case REFUSED_BPF:
+      notice->set_detail(absl::StrCat("a descriptor of the agent's BPF ",
+                                      kObjects[detail >> 32 & 3], " ", detail & 0xffffffff));
+      break;
+    default:
+      notice->set_detail(absl::StrCat("a change of the agent's file ",
+                                      EscapeBytes(view.strings[STRING_NAME].bytes)));
+      break;
+  }
+  record->set_severity(SEVERITY_CRITICAL);
+}
+
 // What was written below /proc/sys, by its name in sysctl(8): "kernel.core_pattern".
 void Decoder::DecodeSysctl(const EventView& view, Record* record) {
   Kernel* kernel = record->mutable_kernel();
@@ -361,6 +393,9 @@ void Decoder::DecodeCall(const EventView& view, Record* record) {
       record->mutable_memory()->set_length(body.args[1]);
       record->mutable_memory()->set_protection(arg(2));
       if (view.header.call == CALL_MMAP) record->mutable_memory()->set_flags(arg(3));
+      break;
+    case AGENT_TAMPER_ATTEMPT:
+      DecodeRefusal(view, record);
       break;
     case NS_UNSHARE:
       record->set_flags(body.args[0]);

@@ -28,7 +28,21 @@ class Decoder {
   void DecodeCall(const EventView& view, Record* record);
   void DecodeSysctl(const EventView& view, Record* record);
 
-  enum Shape { kPlain, kFile, kTwoFiles, kNet, kCred, kKernel, kModule, kPeer, kMemory, kShapes };
+  void DecodeRefusal(const EventView& view, Record* record);
+
+  enum Shape {
+    kPlain,
+    kFile,
+    kTwoFiles,
+    kNet,
+    kCred,
+    kKernel,
+    kModule,
+    kPeer,
+    kMemory,
+    kNotice,
+    kShapes
+  };
   Shape ShapeOf(const EventView& view) const;
 
   std::array<Record, kShapes> records_;

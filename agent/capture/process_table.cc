@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "agent/capture/cgroup.h"
 #include "agent/capture/proc_reader.h"
 #include "agent/capture/strings.h"
@@ -42,6 +43,18 @@ bool SameCreds(const event_creds& creds, const Process& process) {
          process.sgid() == creds.sgid && process.euid() == creds.euid &&
          process.egid() == creds.egid && process.fsuid() == creds.fsuid &&
          process.fsgid() == creds.fsgid && process.capabilities() == creds.effective;
+}
+
+// Those of `names`, and the whole length where not all of it was looked at.
+void SetEnv(const EventString& env, const std::vector<std::string>& names, Process* process) {
+  process->clear_env();
+  process->set_env_length(env.whole > env.bytes.size() ? env.whole : 0);
+  if (names.empty()) return;
+  for (const absl::string_view variable : absl::StrSplit(env.bytes, '\0')) {
+    const absl::string_view name = variable.substr(0, variable.find('='));
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    process->add_env(variable.data(), variable.size());
+  }
 }
 
 void NewGeneration(ledger::Subject* subject) {
@@ -183,6 +196,8 @@ ledger::Subject* ProcessTable::Exec(const EventView& view) {
   const EventString& argv = view.strings[STRING_ARGV];
   SetArguments(argv.bytes, process.mutable_argv());
   process.set_argv_length(argv.whole > argv.bytes.size() ? argv.whole : 0);
+  SetEnv(view.strings[STRING_ENV], env_, &process);
+  process.clear_exe_hash();
   SetBytes(view.strings[STRING_SCRIPT].bytes, process.mutable_script());
   SetBytes(view.strings[STRING_TTY].bytes, process.mutable_tty());
   JoinComponents(view.strings[STRING_CGROUP], &scratch_);

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -44,6 +45,9 @@ class ProcessTable {
   void Exit(const event_header& header);
   void Credentials(const EventView& view);
 
+  // The environment variables that Exec keeps.
+  void SetEnvironment(std::vector<std::string> names) { env_ = std::move(names); }
+
   size_t live() const { return by_pid_.size(); }
 
  private:
@@ -69,6 +73,7 @@ class ProcessTable {
   const ProcessLimits limits_;
   const std::string proc_;
   Users users_;
+  std::vector<std::string> env_;
   absl::flat_hash_map<uint32_t, Entry*> by_pid_;
   std::vector<std::unique_ptr<Entry>> all_;
   std::vector<Entry*> free_;

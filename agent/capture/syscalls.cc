@@ -168,6 +168,7 @@ void FillFilter(const policy::Wanted& wanted, event_filter* filter) {
     }
     __atomic_store_n(&filter->wanted[word], bits, __ATOMIC_RELAXED);
   }
+  __atomic_store_n(&filter->env, wanted.env.empty() ? 0u : 1u, __ATOMIC_RELAXED);
   for (const Call& call : kCalls) {
     bool any = false;
     for (const EventType type : call.makes) any |= type != UNKNOWN_EVENT && wanted.Has(type);

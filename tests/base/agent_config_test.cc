@@ -34,6 +34,7 @@ TEST(AgentConfig, WrongFilesNameTheKey) {
       {"environment: 'two words'\n", "environment"},
       {"capture: {audit: sometimes}\n", "capture.audit"},
       {"capture: {ring_bytes: 1000000}\n", "capture.ring_bytes"},
+      {"capture: {env: [A, B=1]}\n", "capture.env[1]"},
       {"log: {dir: var/log}\n", "log.dir"},
       {"log: {segment_bytes: 5}\n", "log.segment_bytes"},
       {"log: {recipients: [abc]}\n", "log.recipients[0]"},

@@ -143,7 +143,7 @@ long Sysctl() {
 }  // namespace
 
 void AddFileActs(std::map<std::string, Act>* acts) {
-  *acts = {
+  const std::map<std::string, Act> more = {
       {"open-absolute", OpenAbsolute},
       {"open-missing", OpenMissing},
       {"open-relative", OpenRelative},
@@ -196,6 +196,7 @@ void AddFileActs(std::map<std::string, Act>* acts) {
       {"open-in-mount", OpenInMount},
       {"sysctl", Sysctl},
   };
+  acts->insert(more.begin(), more.end());
 }
 
 }  // namespace cairn::acts

@@ -49,6 +49,21 @@ event_header At(uint32_t pid, uint64_t start) {
 
 ProcessTable Empty(ProcessLimits limits = {}) { return ProcessTable(limits, "/nonexistent"); }
 
+TEST(ProcessTable, SelectedVariablesAreKeptAndACutEnvironmentSaysSo) {
+  ProcessTable table = Empty();
+  const std::string env("A=1\0B=\0AB=2\0A\0", 14);
+  const std::string bytes = ExecBytes(10, kStart);
+  EXPECT_EQ(table.Exec(View(bytes + String(STRING_ENV, env)))->process.env_size(), 0);
+  table.SetEnvironment({"A", "B"});
+  const Process& process = table.Exec(View(bytes + String(STRING_ENV, env, 9000)))->process;
+  ASSERT_EQ(process.env_size(), 3);
+  EXPECT_EQ(process.env(0), "A=1");
+  EXPECT_EQ(process.env(1), "B=");
+  EXPECT_EQ(process.env(2), "A");
+  EXPECT_EQ(process.env_length(), 9000u);
+  EXPECT_EQ(table.Exec(View(bytes))->process.env_size(), 0) << "the next image has its own";
+}
+
 TEST(ProcessTable, ExecFillsTheImage) {
   ProcessTable table = Empty();
   const std::string bytes = ExecBytes(10, kStart);

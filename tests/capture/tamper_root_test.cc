@@ -1,35 +1,16 @@
 // Whoever takes an entry out of our call table, or rewrites our filter, is noticed and undone.
 #include <bpf/bpf.h>
-#include <dirent.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "agent/capture/bpf_source.h"
 #include "gtest/gtest.h"
+#include "tests/capture/own_objects.h"
 
 namespace cairn::capture {
 namespace {
-
-// Our own descriptor of the map called `name`; -1: none. Others on this machine may run cairn:
-// their maps have the same names.
-int OwnMap(const std::string& name) {
-  DIR* dir = opendir("/proc/self/fd");
-  int found = -1;
-  while (const dirent* entry = readdir(dir)) {
-    const int fd = atoi(entry->d_name);
-    bpf_map_info info = {};
-    uint32_t size = sizeof(info);
-    if (fd > 2 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && name == info.name &&
-        info.max_entries > 0) {
-      found = fd;
-    }
-  }
-  closedir(dir);
-  return found;
-}
 
 std::vector<std::string> Notices(BpfSource* source) {
   std::vector<std::string> notices;
@@ -82,6 +63,39 @@ TEST(Tamper, ARewrittenFilterIsNoticedAndPutBack) {
   ASSERT_EQ(bpf_map_lookup_elem(map, &zero, &filter), 0);
   EXPECT_EQ(filter.wanted[0], ~uint64_t{0});
   EXPECT_NE(filter.calls[0], CALL_NONE);
+}
+
+TEST(Tamper, AClosedLinkIsNoticedAndAttachedAgain) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({});
+  ASSERT_TRUE(source.ok()) << source.status();
+  policy::Wanted wanted;
+  wanted.types.set();
+  ASSERT_TRUE((*source)->SetWanted(wanted).ok());
+  const int link = OwnLink("process_fork");
+  ASSERT_GE(link, 0);
+  close(link);  // as a debugger in our process would
+  const auto notices = Notices(source->get());
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices[0], "the link of process_fork was closed; attached again");
+  EXPECT_GE(OwnLink("process_fork"), 0);
+  EXPECT_TRUE(Notices(source->get()).empty());
+}
+
+TEST(Tamper, ADetachedLinkIsNoticedAndAttachedAgain) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({});
+  ASSERT_TRUE(source.ok()) << source.status();
+  policy::Wanted wanted;
+  wanted.types.set();
+  ASSERT_TRUE((*source)->SetWanted(wanted).ok());
+  const int link = OwnLink("dns_out");
+  if (link < 0) GTEST_SKIP() << "NOT TESTED: no unified control groups mounted";
+  ASSERT_EQ(bpf_link_detach(link), 0);
+  const auto notices = Notices(source->get());
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices[0], "the link of dns_out was detached; attached again");
+  EXPECT_TRUE(Notices(source->get()).empty());
 }
 
 }  // namespace

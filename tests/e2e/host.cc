@@ -16,7 +16,8 @@ bool Host::Prepare(const std::string& more_config) {
         absl::StrCat("deployment: e2e\nkeys: {dir: ", Path("keys"), "}\nlog: {dir: ", Path("log"),
                      "}\npolicy: {dir: ", Path("policy.d"), ", state_dir: ", Path("state"),
                      "}\ncontrol: {socket: ", Path("control.sock"),
-                     "}\ncapture: {audit: \"off\"}\n", more_config));
+                     "}\ncapture: {audit: \"off\", state_dir: ", Path("capture"), "}\n",
+                     more_config));
   Write("policy.d/10.yaml", "schema: cairn.policy/v1\nmetadata: {name: e2e, serial: 1}\n");
   return Cairn("key init >/dev/null") == 0;
 }
