@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
 #include "agent/daemon.h"
+#include "agent/metrics.h"
 #include "agent/own_records.h"
 #include "base/host.h"
 #include "base/version.h"
@@ -91,6 +92,12 @@ control::Reply Daemon::Answer(const Peer& peer, const control::Request& request)
     case control::Request::STATUS:
       FillStatus(reply.mutable_status());
       break;
+    case control::Request::METRICS: {
+      control::Status status;
+      FillStatus(&status);
+      reply.set_text(AgentMetrics(status));
+      break;
+    }
     case control::Request::RELOAD:
       reloader_->Request(requester);
       FillStatus(reply.mutable_status());

@@ -73,6 +73,7 @@ Command VerifyCommand();
 Command EventsCommand();
 Command ReportCommand();
 Command StatusCommand();
+Command MetricsCommand();
 Command CheckpointCommand();
 Command ProveCommand();
 std::vector<Command> KeyCommands();

@@ -14,6 +14,7 @@ absl::Span<const Command> Commands() {
       for (Command& command : some) all->push_back(std::move(command));
     };
     all->push_back(StatusCommand());
+    all->push_back(MetricsCommand());
     all->push_back(EventsCommand());
     all->push_back(ReportCommand());
     all->push_back(VerifyCommand());

@@ -54,6 +54,7 @@ const std::vector<Option>& FilterOptions() {
       {"--type", "G.V", "only this event, or with G its group; may be given again"},
       {"--user", "U", "only this user (name or id: login, real or effective)"},
       {"--rule", "ID", "only what this rule wanted; may be given again"},
+      {"--where", "CEL", "only what this condition holds for (docs/policy.md, Conditions)"},
   };
   return *options;
 }
@@ -76,6 +77,11 @@ absl::StatusOr<EventFilter> EventFilter::Make(const Arguments& arguments) {
     if (entry != nullptr) filter.user_ids_.insert(entry->pw_uid);
   }
   for (const std::string& rule : arguments.All("--rule")) filter.rules_.insert(rule);
+  if (arguments.Has("--where")) {
+    auto where = policy::Where::Parse(arguments.Get("--where"));
+    if (!where.ok()) return Annotate(where.status(), "--where");
+    filter.where_ = *std::move(where);
+  }
   return filter;
 }
 
@@ -105,7 +111,8 @@ bool EventFilter::WantsRule(const std::vector<absl::string_view>& rules) const {
 
 bool EventFilter::Wants(const ledger::LoggedRecord& logged) const {
   return logged.wall_ns >= since_ns_ && logged.wall_ns <= until_ns_ && WantsType(*logged.record) &&
-         WantsUser(logged.process) && WantsRule(logged.rules);
+         WantsUser(logged.process) && WantsRule(logged.rules) &&
+         (!where_.has_value() || where_->Holds(logged));
 }
 
 }  // namespace cairn::cli

@@ -3,6 +3,7 @@
 #define CAIRN_CLI_EVENT_FILTER_H_
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,10 +11,11 @@
 #include "absl/status/statusor.h"
 #include "cli/command.h"
 #include "ledger/reader.h"
+#include "policy/where.h"
 
 namespace cairn::cli {
 
-// --since, --until, --type, --user, --rule.
+// --since, --until, --type, --user, --rule, --where.
 const std::vector<Option>& FilterOptions();
 
 class EventFilter {
@@ -35,6 +37,7 @@ class EventFilter {
   std::set<std::string> users_;
   std::set<uint32_t> user_ids_;
   std::set<std::string> rules_;
+  std::optional<policy::Where> where_;
 };
 
 }  // namespace cairn::cli

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -18,37 +19,35 @@
 #include "cli/event_table.h"
 #include "cli/line_join.h"
 #include "cli/logs.h"
+#include "cli/record_text.h"
 #include "cli/terminal.h"
 #include "ledger/reader.h"
-#include "policy/event_json.h"
 
 namespace cairn::cli {
 namespace {
 
-enum class Format { kTable, kJson };
-
 class Printer {
  public:
-  // `columns`: align for so many although nobody looks; 0: as the terminal is.
-  Printer(Format format, bool wide, size_t columns) : format_(format) {
+  // `form`: none is the table. `columns`: align for so many although nobody
+  // looks; 0: as the terminal is.
+  Printer(std::optional<RecordForm> form, bool wide, size_t columns) : form_(form) {
     style_.columns = columns > 0 || IsTerminal(STDOUT_FILENO);
     style_.colour = WantsColour(STDOUT_FILENO);
     style_.wide = wide;
     style_.width = columns > 0 ? columns : static_cast<size_t>(TerminalColumns(STDOUT_FILENO));
     style_.zone = absl::LocalTimeZone();
-    if (format_ == Format::kTable) Write(TableHead(style_));
+    Write(form_.has_value() ? std::string(RecordHead(*form_)) : TableHead(style_));
   }
 
-  void PrintJson(const ledger::LoggedRecord& logged) {
+  void PrintRecord(const ledger::LoggedRecord& logged) {
     line_.clear();
-    policy::AppendEventJson(logged, &line_);
-    line_.push_back('\n');
+    AppendRecordLine(*form_, logged, &line_);
     Write(line_);
   }
 
   void PrintRow(const TableRow& row) { Write(TableLine(style_, row)); }
 
-  Format format() const { return format_; }
+  bool is_table() const { return !form_.has_value(); }
 
   // False: nobody reads any more.
   bool Flush() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
@@ -56,7 +55,7 @@ class Printer {
  private:
   static void Write(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-  const Format format_;
+  const std::optional<RecordForm> form_;
   TableStyle style_;
   std::string line_;
 };
@@ -67,8 +66,9 @@ struct Source {
   LineJoin join;
 };
 
-// Prints what there is. False: a failure, already told, or nobody reads; `code` says which.
-// Rows younger than `print_before_ns` may wait for their audit.link.
+// Prints what there is. False: a failure, already told, or nobody reads; `code`
+// says which. Rows younger than `print_before_ns` may wait for their
+// audit.link.
 bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_before_ns,
                     Printer* printer, int* code) {
   const auto print = [printer](const TableRow& row) { printer->PrintRow(row); };
@@ -81,18 +81,18 @@ bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_be
       return false;
     }
     if (*end != ledger::ReadEnd::kRecord) break;
-    if (printer->format() == Format::kTable) {
+    if (printer->is_table()) {
       source->join.Add(logged, filter.Wants(logged), print);
     } else if (filter.Wants(logged)) {
-      printer->PrintJson(logged);
+      printer->PrintRecord(logged);
     }
   }
   source->join.Flush(print_before_ns, print);
   return printer->Flush();
 }
 
-// Sleeps until a log changes, but never long: an inotify queue may overflow; and never wakes more
-// than ten times a second.
+// Sleeps until a log changes, but never long: an inotify queue may overflow;
+// and never wakes more than ten times a second.
 void WaitForMore(int inotify) {
   ::usleep(100'000);
   pollfd wait = {.fd = inotify, .events = POLLIN, .revents = 0};
@@ -119,7 +119,10 @@ int Follow(std::vector<Source>* sources, const EventFilter& filter, Printer* pri
 
 int RunEvents(const Arguments& arguments) {
   const std::string format = arguments.Get("--output", "table");
-  if (format != "table" && format != "json") return Fail(kUsage, "events: -o is table or json");
+  const std::optional<RecordForm> form = RecordFormOf(format);
+  if (!form.has_value() && format != "table") {
+    return Fail(kUsage, "events: -o is table, json, ocsf or csv");
+  }
   uint32_t columns = 0;
   if (arguments.Has("--columns") && !absl::SimpleAtoi(arguments.Get("--columns"), &columns)) {
     return Fail(kUsage, "events: --columns takes a number");
@@ -136,8 +139,7 @@ int RunEvents(const Arguments& arguments) {
     sources.push_back({log, *std::move(reader), LineJoin(arguments.Has("--follow"))});
   }
   ::signal(SIGPIPE, SIG_IGN);  // `cairn events | head` ends quietly
-  Printer printer(format == "json" ? Format::kJson : Format::kTable, arguments.Has("--wide"),
-                  columns);
+  Printer printer(form, arguments.Has("--wide"), columns);
   int code = kOk;
   for (Source& source : sources) {
     if (!PrintAvailable(&source, *filter, UINT64_MAX, &printer, &code)) return code;
@@ -153,13 +155,17 @@ Command EventsCommand() {
   command.arguments = "[DIR|FILE]...";
   command.summary = "Show recorded events";
   command.details =
-      "One line an act: time, event, who, process, object, result, rules. On a terminal the\n"
-      "columns are aligned and coloured by severity; elsewhere they are tab-separated and whole.\n"
-      "Reading is not verifying: `cairn verify` says whether a log can be trusted.";
-  command.options = {{"--follow", "", "go on with what is recorded from now", 'f'},
-                     {"--output", "FORMAT", "table (default) or json, one object a line", 'o'},
-                     {"--wide", "", "never cut the object", 'w'},
-                     {"--columns", "N", "align for N columns although this is no terminal"}};
+      "One line an act: time, event, who, process, object, "
+      "result, rules. On a terminal the\n"
+      "columns are aligned and coloured by severity; elsewhere "
+      "they are tab-separated and whole.\n"
+      "Reading is not verifying: `cairn verify` says whether a "
+      "log can be trusted.";
+  command.options = {
+      {"--follow", "", "go on with what is recorded from now", 'f'},
+      {"--output", "FORMAT", "table (default), or a line each: json, ocsf (1.8.0), csv", 'o'},
+      {"--wide", "", "never cut the object", 'w'},
+      {"--columns", "N", "align for N columns although this is no terminal"}};
   for (const Option& option : FilterOptions()) command.options.push_back(option);
   command.options.push_back(kConfigOption);
   command.max_words = -1;

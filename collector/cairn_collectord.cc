@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "collector/config.h"
 #include "collector/console/run.h"
+#include "collector/export/run.h"
 #include "collector/run.h"
 
 namespace {
@@ -25,13 +26,17 @@ int main(int argc, char** argv) {
   if (argc > 1 && absl::StartsWith(argv[1], "console")) {
     return cairn::collector::ConsoleCommand(argc - 1, argv + 1);
   }
+  if (argc > 1 && absl::string_view(argv[1]) == "export") {
+    return cairn::collector::ExportCommand(argc - 1, argv + 1);
+  }
   if (argc > 1 && argv[1][0] != '-') return cairn::collector::SetupCommand(argc - 1, argv + 1);
   const cairn::DaemonProgram program = {
       .name = "cairn-collectord",
       .summary = "Verifies, stores and receipts the logs of hosts.",
       .more_usage =
           "       cairn-collectord init|issue|trust|revoke DIR [OPTION]...\n"
-          "       cairn-collectord console|console-token [OPTION]...\n",
+          "       cairn-collectord console|console-token|console-certificate [OPTION]...\n"
+          "       cairn-collectord export --to WHERE [OPTION]...\n",
       .config_path = cairn::collector::kCollectorConfigPath,
       .prepare = Prepare,
   };

@@ -57,6 +57,11 @@ absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text,
   setup.server.listen = *listen;
   setup.server.tls = {config.tls().certificate(), config.tls().key(), config.tls().ca(),
                       config.tls().crl()};
+  setup.metrics = {config.metrics().socket(), config.metrics().listen(), setup.server.tls};
+  if (config.metrics().has_tls()) {
+    const config::Tls& tls = config.metrics().tls();
+    setup.metrics.tls = {tls.certificate(), tls.key(), tls.ca(), tls.crl()};
+  }
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   setup.server.threads = config.threads() > 0 ? static_cast<int>(std::min(config.threads(), 64u))
                                               : std::clamp(cores, 1, 4);

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/metrics_server.h"
 #include "collector/core.h"
 #include "collector/server.h"
 
@@ -18,6 +19,7 @@ struct CollectorSetup {
   ServerOptions server;
   std::string name;         // of the receipt key
   std::string signing_key;  // file
+  MetricsWhere metrics;
 };
 
 // InvalidArgument "FILE:LINE:COLUMN: cause" or "FILE: key: cause".

@@ -12,6 +12,9 @@ namespace cairn::collector {
 // connected to.
 absl::Status RunCollector(CollectorSetup setup);
 
+// The counters as Prometheus text.
+std::string CollectorMetrics(const Counters& counters);
+
 // cairn-collectord init|issue ARGUMENTS. Exit code.
 int SetupCommand(int argc, char** argv);
 

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/io.h"
 #include "base/status.h"
-#include "ledger/block.h"
+#include "ledger/block_records.h"
 #include "ledger/frame.h"
 #include "ledger/hash.h"
 
@@ -102,6 +102,7 @@ class IndexBuilder::Impl {
     if (end != FrameEnd::kFrame) return end;
     header_seen_ = true;
     next_block_ = header.first_block();
+    walk_.BeginSegment(header);
     index_.set_origin(header.origin());
     index_.set_epoch(header.epoch());
     return end;
@@ -140,33 +141,23 @@ class IndexBuilder::Impl {
 
   absl::Status TakeBlock(absl::string_view body) {
     if (body.size() <= kTagBytes) return absl::InvalidArgumentError("not a block: no bytes");
-    block_.Clear();
-    RETURN_IF_ERROR(ParseBlock(body.substr(kTagBytes), &block_));
-    std::vector<const Process*> now;
-    for (const Process& process : block_.processes()) now.push_back(Remember(process));
-    LoggedRecord logged;
-    for (const Record& record : block_.records()) {
-      logged.record = &record;
-      logged.process = record.process_ref() == 0 ? nullptr : now[record.process_ref() - 1];
-      logged.rules.clear();
-      for (const uint32_t ref : record.rule_refs()) {
-        logged.rules.emplace_back(block_.rules(static_cast<int>(ref) - 1));
-      }
+    uint64_t records = 0;
+    const auto take = [&](const LoggedRecord& logged) {
+      if (open_->records() + records++ == 0) open_->set_first_sequence(logged.sequence);
       TakeRecord(logged);
-    }
-    if (open_->records() == 0) open_->set_first_sequence(block_.first_sequence());
-    open_->set_records(open_->records() + static_cast<uint64_t>(block_.records_size()));
+      return absl::OkStatus();
+    };
+    RETURN_IF_ERROR(walk_.Walk(next_block_, body.substr(kTagBytes), take));
+    for (const Process& process : walk_.block().processes()) RememberDetails(process);
+    open_->set_records(open_->records() + records);
     ++next_block_;
     return absl::OkStatus();
   }
 
   void TakeRecord(const LoggedRecord& logged) {
     const Record& record = *logged.record;
+    const uint64_t wall_ns = logged.wall_ns;
     if (record.has_epoch_open()) index_.set_boot_id(record.epoch_open().boot_id());
-    const uint64_t wall_ns = block_.first_time_ns() +
-                             static_cast<uint64_t>(record.time_delta_ns()) +
-                             static_cast<uint64_t>(block_.wall_offset_ns()) +
-                             static_cast<uint64_t>(record.wall_adjust_ns());
     open_->set_min_wall_ns(std::min(open_->min_wall_ns(), wall_ns));
     open_->set_max_wall_ns(std::max(open_->max_wall_ns(), wall_ns));
     if (index_.min_wall_ns() == 0 || wall_ns < index_.min_wall_ns()) {
@@ -181,15 +172,8 @@ class IndexBuilder::Impl {
     AddTerms(logged, &terms_);
   }
 
-  // Of each process what it was last said to be, as the reader does it.
-  const Process* Remember(const Process& process) {
-    const ProcessKey key = ProcessKey::Of(process);
-    auto [known, added] = processes_.try_emplace(key, nullptr);
-    if (added) known->second = std::make_unique<Process>();
-    const bool details = HasDetails(process);
-    if (added || details) *known->second = process;
-    if (details) details_[DetailKey(key)] = index_.bytes();
-    return known->second.get();
+  void RememberDetails(const Process& process) {
+    if (HasDetails(process)) details_[DetailKey(ProcessKey::Of(process))] = index_.bytes();
   }
 
   SegmentIndex index_;
@@ -200,9 +184,8 @@ class IndexBuilder::Impl {
   IndexChunk* open_ = nullptr;  // last of index_
   std::string chunk_bytes_;
   TermSet terms_;
-  Block block_;
+  BlockRecords walk_;
   std::map<std::string, uint64_t> details_;
-  absl::flat_hash_map<ProcessKey, std::unique_ptr<Process>> processes_;
 };
 
 IndexBuilder::IndexBuilder() : impl_(std::make_unique<Impl>()) {}

@@ -57,6 +57,13 @@ absl::StatusOr<ShipperSetup> ParseShipperConfig(absl::string_view text, absl::st
   }
   options.tls = {config.tls().certificate(), config.tls().key(), config.tls().ca(),
                  config.tls().crl()};
+  setup.metrics = {config.metrics().socket(), config.metrics().listen(), options.tls};
+  if (config.metrics().has_tls()) {
+    const config::Tls& tls = config.metrics().tls();
+    setup.metrics.tls = {tls.certificate(), tls.key(), tls.ca(), tls.crl()};
+  }
+  setup.control_socket =
+      config.control_socket().empty() ? "/run/cairn/control.sock" : config.control_socket();
   options.bytes_per_second = config.bytes_per_second();
   options.compress = !config.no_compression();
   options.exposure_log = config.exposure_log();

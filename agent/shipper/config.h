@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/shipper/shipper.h"
+#include "base/metrics_server.h"
 
 namespace cairn::shipper {
 
@@ -15,6 +16,8 @@ inline constexpr absl::string_view kShipperConfigPath = "/etc/cairn/shipper.yaml
 struct ShipperSetup {
   std::string log_dir;     // one directory an incarnation in it, or one such directory
   ShipperOptions options;  // without log_dir
+  MetricsWhere metrics;
+  std::string control_socket;  // of cairnd
 };
 
 // InvalidArgument "FILE:LINE:COLUMN: cause" or "FILE: key: cause".

@@ -32,6 +32,8 @@ class Exposure {
   void Sent(uint64_t end, uint64_t last_time_ns, uint32_t records, bool urgent);
   // A receipt covers the first `size` blocks; `now_ns` is CLOCK_BOOTTIME.
   void Receipted(uint64_t size, uint64_t now_ns);
+  // When the oldest of what waits happened (CLOCK_BOOTTIME); 0: nothing waits.
+  uint64_t waiting_since_ns() const { return waiting_.empty() ? 0 : waiting_.front().time_ns; }
   // Nothing that was sent counts: it will be sent again.
   void Forget() { waiting_.clear(); }
 

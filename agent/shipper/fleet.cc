@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "agent/shipper/metrics.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -39,6 +40,7 @@ absl::Status Fleet::Start(const std::string& dir) {
   options.log_dir = dir;
   ASSIGN_OR_RETURN(std::unique_ptr<Shipper> shipper, Shipper::Create(std::move(options)));
   Shipper* const raw = shipper.get();
+  const absl::MutexLock lock(&mutex_);
   ships_[dir] = {std::move(shipper), std::thread([raw] {
                    const absl::Status status = raw->Run();
                    if (!status.ok()) LogError("ship: ", status.message());
@@ -55,7 +57,15 @@ void Fleet::Stop() {
   for (auto& [dir, ship] : ships_) {
     if (ship.thread.joinable()) ship.thread.join();
   }
+  const absl::MutexLock lock(&mutex_);
   ships_.clear();
+}
+
+std::map<std::string, absl::Duration> Fleet::Lags() {
+  const absl::MutexLock lock(&mutex_);
+  std::map<std::string, absl::Duration> lags;
+  for (const auto& [dir, ship] : ships_) lags[dir] = ship.shipper->lag();
+  return lags;
 }
 
 absl::Status RunShipper(ShipperSetup setup) {
@@ -65,7 +75,13 @@ absl::Status RunShipper(ShipperSetup setup) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   const std::string log_dir = setup.log_dir;
+  const MetricsWhere where = setup.metrics;
+  const std::string control_socket = setup.control_socket;
   Fleet fleet(std::move(setup));
+  ASSIGN_OR_RETURN(const std::unique_ptr<MetricsServer> metrics,
+                   MetricsServer::Start(where, [&fleet, control_socket] {
+                     return ShipperMetrics(control_socket, fleet.Lags());
+                   }));
   Notify("READY=1");
   std::string last_error;
   for (;;) {

@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "agent/shipper/config.h"
 
 namespace cairn::shipper {
@@ -23,6 +25,8 @@ class Fleet {
   absl::Status Scan();
   void Reconnect();
   void Stop();
+  // Of each log, by directory. Any thread.
+  std::map<std::string, absl::Duration> Lags();
 
  private:
   struct Ship {
@@ -32,6 +36,7 @@ class Fleet {
   absl::Status Start(const std::string& dir);
 
   const ShipperSetup setup_;
+  absl::Mutex mutex_;                  // for Lags: ships_ changes in the one thread
   std::map<std::string, Ship> ships_;  // by directory
 };
 

@@ -128,6 +128,8 @@ absl::Status Shipper::Run(bool until_shipped) {
       next = (next + (progressed ? 0 : 1)) % options_.collectors.size();
     }
     if (progressed) backoff_ = options_.backoff_min;
+    // What is recorded while nobody takes it waits from here on.
+    if (!status.ok() && waiting_since_ns_ == 0) waiting_since_ns_ = BootTimeNs();
     if (stopping()) break;
     if (reconnect_.exchange(false)) continue;
     // The same error again and again is said once.
@@ -210,6 +212,7 @@ absl::Status Shipper::Exchange(Session* session, bool until_shipped) {
     RETURN_IF_ERROR(Fill(session));
     RETURN_IF_ERROR(Send(session));
     Measure(session);
+    waiting_since_ns_ = exposure_.waiting_since_ns();
     const bool done = session->uplink->receipted() == source_->size() &&
                       session->uplink->cursor() == source_->limit();
     if (until_shipped && done) return absl::OkStatus();
@@ -217,6 +220,12 @@ absl::Status Shipper::Exchange(Session* session, bool until_shipped) {
     if (session->out.empty() || session->want_write) RETURN_IF_ERROR(Wait(session));
   }
   return absl::CancelledError("stopping");
+}
+
+absl::Duration Shipper::lag() const {
+  const uint64_t since_ns = waiting_since_ns_;
+  if (since_ns == 0) return absl::ZeroDuration();
+  return absl::Nanoseconds(static_cast<int64_t>(BootTimeNs() - since_ns));
 }
 
 absl::Status Shipper::Fill(Session* session) {

@@ -46,6 +46,8 @@ class Shipper {
   // Until Stop. With `until_shipped`, returns also once everything the log holds is receipted.
   absl::Status Run(bool until_shipped = false);
   void Stop();
+  // How long the oldest record that was sent waits for its receipt. Any thread.
+  absl::Duration lag() const;
   void Reconnect();  // certificates or addresses changed
 
  private:
@@ -76,6 +78,7 @@ class Shipper {
   bool watching_ = false;
   bool changed_ = true;  // the log may have grown
   absl::Duration backoff_;
+  std::atomic<uint64_t> waiting_since_ns_{0};
   std::atomic<bool> stop_{false};
   std::atomic<bool> reconnect_{false};
 };

@@ -36,6 +36,7 @@ using httplib::Response;
 
 constexpr char kCookie[] = "__Host-cairn";
 constexpr size_t kThreads = 48;
+constexpr uint64_t kStrangersAMinute = 600;
 constexpr size_t kMaxBody = 4096;
 constexpr size_t kMaxTile = 1 << 20;
 constexpr char kPolicy[] =
@@ -309,6 +310,7 @@ class ConsoleServer::Impl {
   bool WriteDown(const Request& ask, const Viewer* viewer, int code, uint64_t records) {
     ++requests_;
     if (ask.path == "/api/tail" && ask.has_param("id")) return true;
+    if (viewer == nullptr && TooManyStrangers()) return true;
     policy::JsonObject json;
     json.Text("time", policy::FormatWallTime(static_cast<uint64_t>(absl::GetCurrentTimeNanos())));
     json.Text("user", viewer != nullptr ? viewer->name : "");
@@ -328,6 +330,13 @@ class ConsoleServer::Impl {
     return written.ok();
   }
 
+  // Whoever is not logged in sees nothing, and shall not fill the disk either.
+  bool TooManyStrangers() {
+    const int64_t minute = absl::ToUnixSeconds(absl::Now()) / 60;
+    if (strangers_minute_.exchange(minute) != minute) strangers_ = 0;
+    return ++strangers_ > kStrangersAMinute;
+  }
+
   const ConsoleOptions options_;
   httplib::SSLServer server_;
   std::unique_ptr<Access> access_;
@@ -335,6 +344,8 @@ class ConsoleServer::Impl {
   std::unique_ptr<Api> api_;
   Fd access_log_;
   std::atomic<uint64_t> requests_{0};
+  std::atomic<int64_t> strangers_minute_{0};
+  std::atomic<uint64_t> strangers_{0};
   int port_ = 0;
   std::thread thread_;
 };

@@ -112,7 +112,7 @@ class Host {
     if (type == NET_CONNECT) {
       record.mutable_net()->set_family(2);
       record.mutable_net()->set_protocol(6);
-      record.mutable_net()->set_dst_ip("\xcb\x00\x71\x07");
+      record.mutable_net()->set_dst_ip(std::string("\xcb\0\x71\x07", 4));
       record.mutable_net()->set_dst_port(443);
     } else if (type != PROCESS_EXEC) {
       record.mutable_file()->set_path(path);

@@ -152,7 +152,7 @@ function eventRow(event, fresh) {
   return row([
     el('td', {class: 'c-time', title: event.time}, clock(event.time)),
     el('td', {class: 'c-type'}, chipFor(event.type)),
-    el('td', {class: 'c-host'}, hostName(event.log)),
+    el('td', {class: 'c-host', title: hostName(event.log)}, hostName(event.log).split('.')[0]),
     el('td', {class: 'c-who'}, event.who),
     el('td', {class: 'c-process'}, event.process),
     el('td', {class: 'c-object', title: event.object}, event.object),
@@ -339,7 +339,7 @@ async function policyPage(query) {
       el('div', {class: 'mono sub'}, `${change.old_digest.slice(0, 12) || 'none'} → ${change.new_digest.slice(0, 12) || 'none'}`),
       lines.length ? el('ul', {class: 'diff'}, lines) : el('p', {class: 'sub'}, rejected ? '' : 'No rule differs.'),
       change.errors.length ? el('ul', {class: 'diff'}, change.errors.map((e) => el('li', {class: 'bad'}, e))) : null,
-      change.files.length ? el('details', {}, el('summary', {}, `${change.files.length} files`), el('ul', {class: 'diff'}, change.files.map((f) => el('li', {}, f)))) : null);
+      change.files.length ? el('details', {}, el('summary', {}, change.files.length === 1 ? '1 file' : `${change.files.length} files`), el('ul', {class: 'diff'}, change.files.map((f) => el('li', {}, f)))) : null);
   });
   show('Policy', el('div', {class: 'head'}, el('h1', {}, 'Policy history'), el('span', {class: 'space'}), host),
     cards.length ? el('div', {class: 'stack', id: 'changes'}, cards) : el('div', {class: 'card empty'}, 'No change of policy that you may see.'));

@@ -1,0 +1,48 @@
+// The records of blocks, one block behind the other, each with its process made whole.
+#ifndef CAIRN_LEDGER_BLOCK_RECORDS_H_
+#define CAIRN_LEDGER_BLOCK_RECORDS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "ledger/reader.h"
+#include "ledger/segment_index.h"
+#include "proto/record.pb.h"
+
+namespace cairn::ledger {
+
+// Give it all blocks of a segment from its start, in order: what is said of a process once is
+// remembered. One thread.
+class BlockRecords {
+ public:
+  // Blocks from here on are of this segment.
+  void BeginSegment(const SegmentHeader& header);
+
+  // Calls `take` for each record of block `index`. Views are good within the call.
+  // InvalidArgument: not a block.
+  absl::Status Walk(uint64_t index, absl::string_view stored,
+                    absl::FunctionRef<absl::Status(const LoggedRecord&)> take);
+
+  const Block& block() const { return block_; }  // the last one
+
+ private:
+  const Process* Remember(const Process& process);
+
+  std::string origin_;
+  std::string boot_id_;
+  uint64_t epoch_ = 0;
+  Block block_;
+  LoggedRecord logged_;
+  std::vector<const Process*> now_;
+  absl::flat_hash_map<ProcessKey, std::unique_ptr<Process>> processes_;
+};
+
+}  // namespace cairn::ledger
+
+#endif  // CAIRN_LEDGER_BLOCK_RECORDS_H_
