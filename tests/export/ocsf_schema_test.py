@@ -47,6 +47,11 @@ def check_value(at, attribute, value):
         wrong.append(f'{at}: {value!r} is not one of {sorted(attribute["enum"])}')
 
 
+def profiles_of(attribute):
+    """The profiles that an attribute comes with; none: it is always there."""
+    return set(attribute.get('profiles') or []) | ({attribute['profile']} if attribute.get('profile') else set())
+
+
 def check_object(at, definition, value, profiles=None):
     attributes = definition['attributes']
     if definition.get('name') == 'object':  # "unmapped" and the like: free
@@ -55,13 +60,13 @@ def check_object(at, definition, value, profiles=None):
         if name not in attributes:
             wrong.append(f'{at}.{name}: unknown in OCSF 1.8.0')
             continue
-        profile = attributes[name].get('profile')
-        if profiles is not None and profile and profile not in profiles:
-            wrong.append(f'{at}.{name}: only with profile {profile}')
+        only_with = profiles_of(attributes[name])
+        if profiles is not None and only_with and not only_with & profiles:
+            wrong.append(f'{at}.{name}: only with profile {only_with}')
         check_value(f'{at}.{name}', attributes[name], item)
     for name, attribute in attributes.items():
-        profile = attribute.get('profile')
-        if profile and (profiles is None or profile not in profiles):
+        only_with = profiles_of(attribute)
+        if only_with and (profiles is None or not only_with & profiles):
             continue
         if attribute.get('requirement') == 'required' and name not in value:
             wrong.append(f'{at}: {name} is missing')
