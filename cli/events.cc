@@ -28,8 +28,8 @@ namespace {
 
 class Printer {
  public:
-  // `form`: none is the table. `columns`: align for so many although nobody
-  // looks; 0: as the terminal is.
+  // `form`: none is the table. `columns`: align for so many although nobody looks; 0: as the
+  // terminal is.
   Printer(std::optional<RecordForm> form, bool wide, size_t columns) : form_(form) {
     style_.columns = columns > 0 || IsTerminal(STDOUT_FILENO);
     style_.colour = WantsColour(STDOUT_FILENO);
@@ -66,9 +66,8 @@ struct Source {
   LineJoin join;
 };
 
-// Prints what there is. False: a failure, already told, or nobody reads; `code`
-// says which. Rows younger than `print_before_ns` may wait for their
-// audit.link.
+// Prints what there is. False: a failure, already told, or nobody reads; `code` says which.
+// Rows younger than `print_before_ns` may wait for their audit.link.
 bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_before_ns,
                     Printer* printer, int* code) {
   const auto print = [printer](const TableRow& row) { printer->PrintRow(row); };
@@ -91,8 +90,8 @@ bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_be
   return printer->Flush();
 }
 
-// Sleeps until a log changes, but never long: an inotify queue may overflow;
-// and never wakes more than ten times a second.
+// Sleeps until a log changes, but never long: an inotify queue may overflow; and never wakes more
+// than ten times a second.
 void WaitForMore(int inotify) {
   ::usleep(100'000);
   pollfd wait = {.fd = inotify, .events = POLLIN, .revents = 0};
@@ -155,12 +154,9 @@ Command EventsCommand() {
   command.arguments = "[DIR|FILE]...";
   command.summary = "Show recorded events";
   command.details =
-      "One line an act: time, event, who, process, object, "
-      "result, rules. On a terminal the\n"
-      "columns are aligned and coloured by severity; elsewhere "
-      "they are tab-separated and whole.\n"
-      "Reading is not verifying: `cairn verify` says whether a "
-      "log can be trusted.";
+      "One line an act: time, event, who, process, object, result, rules. On a terminal the\n"
+      "columns are aligned and coloured by severity; elsewhere they are tab-separated and whole.\n"
+      "Reading is not verifying: `cairn verify` says whether a log can be trusted.";
   command.options = {
       {"--follow", "", "go on with what is recorded from now", 'f'},
       {"--output", "FORMAT", "table (default), or a line each: json, ocsf (1.8.0), csv", 'o'},
