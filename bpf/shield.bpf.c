@@ -98,9 +98,9 @@ static __always_inline int refuse(u32 what, u64 detail, struct dentry *dentry)
 		got = bpf_probe_read_kernel_str(refusal.name, sizeof(refusal.name),
 						GET(dentry, d_name.name));
 		refusal.string.kind = STRING_NAME;
-		refusal.string.len = got > 0 ? got - 1 : 0;
+		refusal.string.len = got > 0 ? bounded(got - 1, 63) : 0;
 		refusal.string.whole = GET(dentry, d_name.len);
-		used = sizeof(refusal);
+		used += sizeof(refusal.string) + bounded(refusal.string.len, 63);
 	}
 	submit_bytes(&refusal, used, TYPE_AGENT_TAMPER_ATTEMPT, RING_CRITICAL);
 	return REFUSED;

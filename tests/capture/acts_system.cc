@@ -52,17 +52,14 @@ long ClockRefused() {
   const timespec when = {1, -5};
   return Result(syscall(SYS_clock_settime, CLOCK_REALTIME, &when));  // the library would refuse it
 }
-long ClockStep() {  // two seconds ahead, and back
+long StepClock(int seconds) {
   timespec when;
   clock_gettime(CLOCK_REALTIME, &when);
-  when.tv_sec += 2;
-  const long ret = Result(clock_settime(CLOCK_REALTIME, &when));
-  usleep(200'000);
-  clock_gettime(CLOCK_REALTIME, &when);
-  when.tv_sec -= 2;
-  (void)clock_settime(CLOCK_REALTIME, &when);
-  return ret;
+  when.tv_sec += seconds;
+  return Result(clock_settime(CLOCK_REALTIME, &when));
 }
+long ClockAhead() { return StepClock(2); }
+long ClockBack() { return StepClock(-2); }
 long KexecRefused() { return Result(syscall(SYS_kexec_load, 0, 1, nullptr, 12345678)); }
 long DeleteModule() {
   // On a page that is in memory: a kernel without modules refuses before it looks at the name.
@@ -122,7 +119,8 @@ void AddSystemActs(std::map<std::string, Act>* acts) {
       {"bpf-refused", BpfRefused},
       {"kexec-refused", KexecRefused},
       {"clock-refused", ClockRefused},
-      {"clock-step", ClockStep},
+      {"clock-ahead", ClockAhead},
+      {"clock-back", ClockBack},
       {"mprotect", Mprotect},
       {"mmap-write-exec", MmapWriteExec},
       {"mmap-code", MmapCode},
