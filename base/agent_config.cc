@@ -52,6 +52,9 @@ void FillDefaults(config::AgentConfig* config) {
   if (log->segment_age_s() == 0) log->set_segment_age_s(600);
   if (log->commit_age_ms() == 0) log->set_commit_age_ms(50);
   if (log->checkpoint_age_ms() == 0) log->set_checkpoint_age_ms(500);
+  if (log->keep_bytes() == 0) log->set_keep_bytes(uint64_t{8} << 30);
+  if (log->min_free_bytes() == 0) log->set_min_free_bytes(256 << 20);
+  if (log->reserve_bytes() == 0) log->set_reserve_bytes(32 << 20);
   auto* policy = config->mutable_policy();
   Default(policy->mutable_dir(), "/etc/cairn/policy.d");
   Default(policy->mutable_state_dir(), "/var/lib/cairn/policy");
@@ -109,6 +112,9 @@ absl::Status Check(const config::AgentConfig& config) {
   }
   if (config.log().segment_age_s() > 600) {
     return absl::InvalidArgumentError("log.segment_age: above 10m");
+  }
+  if (config.log().keep_bytes() < 2 * config.log().segment_bytes()) {
+    return absl::InvalidArgumentError("log.keep_bytes: below two segments (log.segment_bytes)");
   }
   if (config.receipts().wait_ms() > 30000) {
     return absl::InvalidArgumentError("receipts.wait: above 30s");
