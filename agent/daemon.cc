@@ -133,6 +133,7 @@ void Daemon::DoWhatIsDue() {
   if (now_ns >= next_notice_ns_) {
     next_notice_ns_ = now_ns + kSecondNs;
     recorder_->TakeNotices(now_ns);
+    if (keeper_->urgent()) KeepRoom();
   }
   const uint64_t reload_ns = reloader_->Poll(now_ns);
   if (recorder_->faulty()) recorder_->RetryAfterFault();
@@ -157,8 +158,14 @@ void Daemon::Beat(uint64_t now_ns) {
   next_beat_ns_ = now_ns + std::min(kBeatNs, watchdog_ns_ == 0 ? kBeatNs : watchdog_ns_);
   TakeOwn(HeartbeatRecord(capture_.get(), recorder_->counts().counted, reloader_->current().rung),
           true);
+  recorder_->DeclareGivenUp();
+  KeepRoom();
   Notify("WATCHDOG=1");
   control_ready_ = true;  // connections that said nothing end here
+}
+
+void Daemon::KeepRoom() {
+  keeper_->Keep(WallNs(), capture_->FindProcess(static_cast<uint32_t>(::getpid())));
 }
 
 void Daemon::Rotate(absl::string_view reason) {
@@ -176,6 +183,7 @@ absl::Status Daemon::Stop() {
   ::usleep(2000);
   Drain();
   recorder_->TakeNotices(BootNs());
+  recorder_->DeclareGivenUp();
   TakeOwn(StopRecord(stop_reason_), true);
   const absl::Status closed = ledger_->Close("stop");
   LogInfo("stopped: ", stop_reason_, "; ", recorder_->counts().recorded, " records, ",

@@ -15,8 +15,11 @@
 #include "agent/receipts.h"
 #include "agent/recorder.h"
 #include "agent/reloader.h"
+#include "agent/room_keeper.h"
 #include "base/fd.h"
+#include "ledger/incarnation.h"
 #include "ledger/ledger.h"
+#include "ledger/tpm.h"
 #include "proto/config.pb.h"
 #include "proto/control.pb.h"
 
@@ -52,6 +55,11 @@ class Daemon {
   absl::Status Stop();
   void TakeOwn(const Record& record, bool urgent);
   void Rotate(absl::string_view reason);
+  absl::Status RotateKey();
+  void ConnectLog();
+  void KeepRoom();
+  absl::Status OpenTpm();
+  absl::StatusOr<ledger::OpenedLog> OpenNewestLog(ledger::SigningKey* key);
   control::Reply Answer(const Peer& peer, const control::Request& request);
   void FillStatus(control::Status* status) const;
 
@@ -61,9 +69,11 @@ class Daemon {
   uint64_t started_wall_ns_ = 0;
 
   // Declared in the order they depend on each other; destroyed in reverse.
+  std::unique_ptr<ledger::Tpm> tpm_;  // null: none
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Receipts> receipts_;
+  std::unique_ptr<RoomKeeper> keeper_;
   std::unique_ptr<OwnTraffic> own_traffic_;
   std::unique_ptr<PolicyWriter> writer_;
   std::unique_ptr<capture::Capture> capture_;

@@ -45,6 +45,7 @@ absl::StatusOr<Fd> TakeSignals() {
 
 ledger::LedgerOptions OptionsOf(const config::AgentConfig& config) {
   ledger::LedgerOptions options;
+  options.dir = config.log().dir();
   options.environment = config.environment();
   options.boot_id = BootId();
   options.binary_digest = FileDigest("/proc/self/exe");
@@ -156,18 +157,49 @@ absl::Status Daemon::OpenDoors() {
   return absl::OkStatus();
 }
 
-absl::Status Daemon::OpenLog() {
+// Without its TPM the daemon starts all the same, unless the key is sealed to it.
+absl::Status Daemon::OpenTpm() {
+  if (config_.keys().tpm().empty() || tpm_ != nullptr) return absl::OkStatus();
+  auto tpm = ledger::Tpm::Open(config_.keys().tpm());
+  if (tpm.ok()) {
+    tpm_ = *std::move(tpm);
+  } else {
+    LogError(tpm.status().message(), "; epochs are not counted");
+  }
+  return absl::OkStatus();
+}
+
+// `key` receives the log's key. Where `cairn key rotate` left a next key, that takes over.
+absl::StatusOr<ledger::OpenedLog> Daemon::OpenNewestLog(ledger::SigningKey* key) {
   const std::string& keys = config_.keys().dir();
+  const std::string path = absl::StrCat(keys, "/", kLogKeyName);
+  const std::string next_path = absl::StrCat(path, kNextKeySuffix);
   ASSIGN_OR_RETURN(const std::string uuid, LoadHostUuid(keys));
-  ASSIGN_OR_RETURN(const ledger::SigningKey key,
-                   ledger::SigningKey::Load(absl::StrCat(keys, "/", kLogKeyName)));
+  ASSIGN_OR_RETURN(*key, ledger::SigningKey::Load(path, tpm_.get()));
+  ledger::LedgerOptions options = OptionsOf(config_);
+  options.origin = absl::StrCat(config_.deployment(), "/h/", uuid);
+  options.tpm = tpm_.get();
+  absl::StatusOr<ledger::SigningKey> next = ledger::SigningKey::Load(next_path, tpm_.get());
+  if (absl::IsNotFound(next.status())) {
+    return ledger::OpenNewestIncarnation(std::move(options), *key);
+  }
+  if (!next.ok()) return next.status();
+  ASSIGN_OR_RETURN(ledger::OpenedLog opened, ledger::RotateKey(std::move(options), *key, *next));
+  if (Io::Real()->Rename(next_path.c_str(), path.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("rename ", next_path, " to ", path));
+  }
+  RETURN_IF_ERROR(SyncDirectory(Io::Real(), keys));
+  *key = *std::move(next);
+  LogInfo("the log goes on as ", opened.origin, " under a new key");
+  return opened;
+}
+
+absl::Status Daemon::OpenLog() {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), config_.log().dir(), 0750));
   ShareWithReaders(config_.log().dir());
-  ledger::LedgerOptions options = OptionsOf(config_);
-  options.dir = config_.log().dir();
-  options.origin = absl::StrCat(config_.deployment(), "/h/", uuid);
-  ASSIGN_OR_RETURN(ledger::OpenedLog opened,
-                   ledger::OpenNewestIncarnation(std::move(options), key));
+  RETURN_IF_ERROR(OpenTpm());
+  ledger::SigningKey key = ledger::SigningKey::Generate();
+  ASSIGN_OR_RETURN(ledger::OpenedLog opened, OpenNewestLog(&key));
   ledger_ = std::move(opened.ledger);
   log_dir_ = opened.dir;
   origin_ = opened.origin;
@@ -178,10 +210,15 @@ absl::Status Daemon::OpenLog() {
     ASSIGN_OR_RETURN(ledger::VerifierKey vkey, ledger::VerifierKey::Parse(text));
     collectors.push_back(std::move(vkey));
   }
+  std::vector<ledger::VerifierKey> archivers;
+  for (const std::string& text : config_.receipts().archived_by()) {
+    ASSIGN_OR_RETURN(ledger::VerifierKey vkey, ledger::VerifierKey::Parse(text));
+    archivers.push_back(std::move(vkey));
+  }
   const ledger::VerifierKey log_key = {origin_, ledger::SignatureType::kEd25519, key.public_key()};
-  ASSIGN_OR_RETURN(receipts_, Receipts::Watch(log_dir_ + "/receipts", log_key, collectors));
+  ASSIGN_OR_RETURN(receipts_,
+                   Receipts::Watch(log_dir_ + "/receipts", log_key, collectors, archivers));
   if (!Watch(epoll_.get(), receipts_->wait_fd(), EPOLLIN)) return ErrnoStatus(errno, "epoll");
-
   return absl::OkStatus();
 }
 
@@ -207,13 +244,8 @@ absl::Status Daemon::OpenKernel() {
   RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted()));
   reloader_ = std::make_unique<Reloader>(
       std::move(policy_options), config_.receipts().wait_ms() * kMillisecondNs, std::move(policy));
-  Reloader::Parts parts;
-  parts.recorder = recorder_.get();
-  parts.ledger = ledger_.get();
-  parts.capture = capture_.get();
-  parts.receipts = receipts_.get();
-  parts.writer = writer_.get();
-  reloader_->Connect(parts);
+  keeper_ = std::make_unique<RoomKeeper>(config_.log());
+  ConnectLog();
   if (!Watch(epoll_.get(), capture_->wait_fd(), EPOLLONESHOT)) return ErrnoStatus(errno, "epoll");
   return absl::OkStatus();
 }
@@ -232,6 +264,7 @@ void Daemon::RecordStart(const std::string& config_path) {
   if (config_.capture().protect() && capture_->protection() != "on") {
     TakeOwn(NoticeRecord(AGENT_DEGRADED, "not protected", capture_->protection()), true);
   }
+  KeepRoom();
   suspended_ns_ = SuspendedNs();
   watchdog_ns_ = WatchdogNs();
   next_beat_ns_ = BootNs();

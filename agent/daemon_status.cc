@@ -49,6 +49,10 @@ void Daemon::FillStatus(control::Status* status) const {
   const absl::Status& fault = recorder_->faulty() ? recorder_->fault() : log.fault;
   if (!fault.ok()) status->set_storage_fault(std::string(fault.message()));
 
+  status->set_disk_step(std::string(DiskStepName(keeper_->room().step())));
+  status->set_log_bytes(keeper_->room().log_bytes());
+  status->set_first_epoch(keeper_->room().first_epoch());
+
   const Counts& counts = recorder_->counts();
   status->set_seen(counts.seen);
   status->set_recorded(counts.recorded);
@@ -82,8 +86,9 @@ control::Reply Daemon::Answer(const Peer& peer, const control::Request& request)
   requester.trigger = "control";
   requester.pid = peer.pid;
   requester.uid = peer.uid;
-  const bool changes =
-      request.verb() == control::Request::RELOAD || request.verb() == control::Request::ROTATE;
+  const bool changes = request.verb() == control::Request::RELOAD ||
+                       request.verb() == control::Request::ROTATE ||
+                       request.verb() == control::Request::ROTATE_KEY;
   if (changes && peer.uid != 0) {
     reply.set_error(absl::StrCat("only root may do that; you are uid ", peer.uid));
     return reply;
@@ -104,6 +109,16 @@ control::Reply Daemon::Answer(const Peer& peer, const control::Request& request)
       break;
     case control::Request::ROTATE:
       Rotate("control");
+      break;
+    case control::Request::ROTATE_KEY:
+      if (const absl::Status rotated = RotateKey(); !rotated.ok()) {
+        // Without a log there is nothing to go on with: the next start tries again.
+        reply.set_error(std::string(rotated.message()));
+        stop_reason_ = absl::StrCat("key rotation failed: ", rotated.message());
+        stopping_ = true;
+        break;
+      }
+      FillStatus(reply.mutable_status());
       break;
     default:
       reply.set_error("an unknown request");

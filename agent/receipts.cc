@@ -50,15 +50,17 @@ void GiveToShipper(const std::string& dir) {
 }  // namespace
 
 Receipts::Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
-                   std::vector<ledger::VerifierKey> collectors)
+                   std::vector<ledger::VerifierKey> collectors,
+                   std::vector<ledger::VerifierKey> archivers)
     : dir_(std::move(dir)),
       inotify_(std::move(inotify)),
       log_key_(std::move(log_key)),
-      collectors_(std::move(collectors)) {}
+      collectors_(std::move(collectors)),
+      archivers_(std::move(archivers)) {}
 
 absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
     const std::string& dir, ledger::VerifierKey log_key,
-    std::vector<ledger::VerifierKey> collectors) {
+    std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers) {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir, 0750));
   GiveToShipper(dir);
   Fd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -67,8 +69,8 @@ absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
                           IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW) < 0) {
     return ErrnoStatus(errno, absl::StrCat("watch ", dir));
   }
-  return absl::WrapUnique(
-      new Receipts(dir, std::move(inotify), std::move(log_key), std::move(collectors)));
+  return absl::WrapUnique(new Receipts(dir, std::move(inotify), std::move(log_key),
+                                       std::move(collectors), std::move(archivers)));
 }
 
 std::vector<ReceiptSeen> Receipts::Read(uint64_t size, std::string* error) {
@@ -94,33 +96,48 @@ void Receipts::ReadOne(const std::string& name, uint64_t size, std::vector<Recei
   if (bytes.empty()) return;
   const auto note = ledger::Note::Parse(bytes);
   if (!note.ok()) return;
-  const auto checkpoint = ledger::Checkpoint::Parse(note->text);
-  if (!checkpoint.ok() || checkpoint->origin != log_key_.name) return;
-  for (const ledger::VerifierKey& collector : collectors_) {
-    const auto known = newest_.find(collector.name);
-    if (known != newest_.end() && checkpoint->size <= known->second.size()) continue;
-    uint64_t time_s = 0;
-    if (ledger::CheckNote(*note, collector, &time_s) != ledger::NoteCheck::kValid) continue;
-    if (ledger::CheckNote(*note, log_key_) != ledger::NoteCheck::kValid) continue;
-    if (checkpoint->size > size) {
-      *error = absl::StrCat(collector.name, " holds ", checkpoint->size,
-                            " blocks that our key signed; this disk has ", size);
-      continue;
-    }
+  const auto take = [&](const ledger::VerifierKey& signer, bool archived) {
     ReceiptSeen receipt;
-    receipt.set_collector(collector.name);
-    receipt.set_size(checkpoint->size);
-    receipt.set_time_s(time_s);
-    std::string hash(SHA256_DIGEST_LENGTH, '\0');
-    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(hash.data()));
-    receipt.set_note_hash(hash);
-    newest_[collector.name] = receipt;
+    if (!Take(*note, bytes, signer, archived, size, &receipt, error)) return;
     const auto same = std::find_if(seen->begin(), seen->end(), [&](const ReceiptSeen& other) {
-      return other.collector() == collector.name;
+      return other.collector() == signer.name;
     });
     same == seen->end() ? seen->push_back(std::move(receipt)) : void(*same = std::move(receipt));
+  };
+  for (const ledger::VerifierKey& collector : collectors_) take(collector, false);
+  for (const ledger::VerifierKey& archiver : archivers_) take(archiver, true);
+}
+
+bool Receipts::Take(const ledger::Note& note, const std::string& bytes,
+                    const ledger::VerifierKey& signer, bool archived, uint64_t size,
+                    ReceiptSeen* receipt, std::string* error) {
+  const auto checkpoint = ledger::Checkpoint::Parse(note.text);
+  if (!checkpoint.ok() || checkpoint->origin != log_key_.name) return false;
+  const auto known = newest_.find(signer.name);
+  if (known != newest_.end() && checkpoint->size <= known->second.size()) return false;
+  uint64_t time_s = 0;
+  if (ledger::CheckNote(note, signer, &time_s) != ledger::NoteCheck::kValid ||
+      ledger::CheckNote(note, log_key_) != ledger::NoteCheck::kValid) {
+    return false;
   }
+  if (checkpoint->size > size) {
+    *error = absl::StrCat(signer.name, " holds ", checkpoint->size,
+                          " blocks that our key signed; this disk has ", size);
+    return false;
+  }
+  receipt->set_collector(signer.name);
+  receipt->set_size(checkpoint->size);
+  receipt->set_time_s(time_s);
+  receipt->set_archived(archived);
+  std::string hash(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+         reinterpret_cast<unsigned char*>(hash.data()));
+  receipt->set_note_hash(hash);
+  newest_[signer.name] = *receipt;
+  if (archived == !archivers_.empty() && checkpoint->size > deletable_.size) {
+    deletable_ = {checkpoint->size, bytes};
+  }
+  return true;
 }
 
 uint64_t Receipts::covered() const {

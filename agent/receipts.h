@@ -20,10 +20,11 @@ namespace cairn::agent {
 // read, O_NOFOLLOW, regular ones only, and only signatures make them count. Capture thread only.
 class Receipts {
  public:
-  // Watches `dir` (made 0750 if missing, given to user `cairn-shipper` where there is one).
+  // Watches `dir` (made 0750 if missing, given to user `cairn-shipper` where there is one). A
+  // cosignature by one of `archivers` means archived.
   static absl::StatusOr<std::unique_ptr<Receipts>> Watch(
       const std::string& dir, ledger::VerifierKey log_key,
-      std::vector<ledger::VerifierKey> collectors);
+      std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers = {});
 
   int wait_fd() const { return inotify_.get(); }
 
@@ -36,10 +37,19 @@ class Receipts {
   // Blocks that some collector vouches for.
   uint64_t covered() const;
   bool expected() const { return !collectors_.empty(); }
+  // The receipt that allows the most to be deleted: archived, where anybody archives.
+  struct Deletable {
+    uint64_t size = 0;  // blocks; 0: nothing may be deleted
+    std::string note;
+  };
+  const Deletable& deletable() const { return deletable_; }
 
  private:
   Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
-           std::vector<ledger::VerifierKey> collectors);
+           std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers);
+  // One file's receipt by `signer`; false when it is none, or not newer.
+  bool Take(const ledger::Note& note, const std::string& bytes, const ledger::VerifierKey& signer,
+            bool archived, uint64_t size, ReceiptSeen* receipt, std::string* error);
   void ReadOne(const std::string& name, uint64_t size, std::vector<ReceiptSeen>* seen,
                std::string* error);
 
@@ -47,7 +57,9 @@ class Receipts {
   const Fd inotify_;
   const ledger::VerifierKey log_key_;
   const std::vector<ledger::VerifierKey> collectors_;
+  const std::vector<ledger::VerifierKey> archivers_;
   std::map<std::string, ReceiptSeen> newest_;
+  Deletable deletable_;
 };
 
 }  // namespace cairn::agent

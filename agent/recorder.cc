@@ -1,5 +1,7 @@
 #include "agent/recorder.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
 #include "base/log.h"
@@ -8,6 +10,21 @@ namespace cairn::agent {
 namespace {
 
 constexpr size_t kMaxWaiting = 64;
+
+Record DiskLoss(absl::string_view reason, EventType type, uint64_t count, uint64_t from_ns,
+                uint64_t to_ns) {
+  Record record;
+  record.set_type(AGENT_LOSS);
+  record.set_source(SOURCE_AGENT);
+  Loss* loss = record.mutable_loss();
+  loss->set_source("disk");
+  loss->set_reason(std::string(reason));
+  loss->set_type(type);
+  loss->set_count(count);
+  loss->set_from_ns(from_ns);
+  loss->set_to_ns(to_ns);
+  return record;
+}
 
 }  // namespace
 
@@ -31,6 +48,7 @@ void Recorder::Take(const capture::Captured& captured) {
   policy_->Decide({captured.time_ns, captured.record, process}, &decision_);
   switch (decision_.verdict) {
     case policy::Verdict::kRecord:
+      if (GivesUp(captured.record->type())) break;
       captured.record->set_severity(decision_.severity);
       policy_->Redact(captured.record,
                       captured.subject != nullptr ? &captured.subject->process : nullptr);
@@ -43,6 +61,34 @@ void Recorder::Take(const capture::Captured& captured) {
       ++counts_.dropped;
       break;
   }
+}
+
+// Whether a record that is wanted must go because the disk is full.
+bool Recorder::GivesUp(EventType type) {
+  if (step_ < DiskStep::kFloorOnly) return false;
+  const bool floor =
+      std::any_of(decision_.rules.begin(), decision_.rules.end(),
+                  [](const std::string* rule) { return rule->rfind("floor:", 0) == 0; });
+  if (floor && step_ < DiskStep::kCountsOnly) return false;
+  if (given_up_since_ns_ == 0) given_up_since_ns_ = BootNs();
+  ++given_up_[static_cast<uint8_t>(type)];
+  ++counts_.given_up;
+  return true;
+}
+
+void Recorder::DeclareGivenUp() {
+  if (given_up_since_ns_ == 0 || faulty() || step_ == DiskStep::kCountsOnly) return;
+  decision_.rules.clear();
+  const uint64_t now_ns = BootNs();
+  for (size_t type = 0; type < given_up_.size(); ++type) {
+    if (given_up_[type] == 0) continue;
+    const Record record = DiskLoss("disk_full", static_cast<EventType>(type), given_up_[type],
+                                   given_up_since_ns_, now_ns);
+    if (!Try(now_ns, record, nullptr, true).ok()) return;
+    CountLoss(record.loss());
+    given_up_[type] = 0;
+  }
+  given_up_since_ns_ = 0;
 }
 
 // An audit event of an act that is in the log already becomes a link to it.
@@ -75,6 +121,9 @@ void Recorder::TakeNotices(uint64_t now_ns) {
 
 absl::Status Recorder::Try(uint64_t time_ns, const Record& record, ledger::Subject* subject,
                            bool urgent) {
+  if (step_ == DiskStep::kCountsOnly) {
+    return absl::ResourceExhaustedError("the disk is full, and so is the reserve");
+  }
   ledger::Entry entry;
   entry.time_ns = time_ns;
   entry.record = &record;
@@ -119,18 +168,10 @@ void Recorder::RetryAfterFault() {
   if (!Try(now_ns, notice, nullptr, true).ok()) return;
   for (size_t type = 0; type < refused_.size(); ++type) {
     if (refused_[type] == 0) continue;
-    Record record;
-    record.set_type(AGENT_LOSS);
-    record.set_source(SOURCE_AGENT);
-    auto* loss = record.mutable_loss();
-    loss->set_source("disk");
-    loss->set_reason("storage_fault");
-    loss->set_type(static_cast<EventType>(type));
-    loss->set_count(refused_[type]);
-    loss->set_from_ns(fault_since_ns_);
-    loss->set_to_ns(now_ns);
+    const Record record = DiskLoss("storage_fault", static_cast<EventType>(type), refused_[type],
+                                   fault_since_ns_, now_ns);
     if (!Try(now_ns, record, nullptr, true).ok()) return;
-    CountLoss(*loss);
+    CountLoss(record.loss());
     refused_[type] = 0;
   }
   while (!waiting_.empty() && Try(now_ns, waiting_.front(), nullptr, true).ok()) {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "agent/capture/audit_join.h"
 #include "agent/capture/capture.h"
+#include "agent/disk_room.h"
 #include "ledger/ledger.h"
 #include "policy/policy.h"
 #include "proto/record.pb.h"
@@ -26,6 +27,7 @@ struct Counts {
   uint64_t counted = 0;   // wanted, and counted alone (an exception or a limit says so)
   uint64_t dropped = 0;   // no rule wants them
   uint64_t refused = 0;   // wanted, but storage did not take them
+  uint64_t given_up = 0;  // wanted, and given up because the disk is full
   uint64_t lost = 0;      // sum of agent.loss
   std::array<uint64_t, 256> by_type{};                              // recorded, by EventType
   std::map<std::pair<std::string, std::string>, uint64_t> loss_by;  // source, reason
@@ -42,6 +44,13 @@ class Recorder {
   // open block may name its rules.
   void SetPolicy(std::shared_ptr<const policy::Policy> policy);
   const policy::Policy& policy() const { return *policy_; }
+  // Appends to this ledger from now on.
+  void SetLedger(ledger::Ledger* ledger) { ledger_ = ledger; }
+  // What a full disk takes: records that no rule of the floor wants are counted by type, or all
+  // are.
+  void SetDiskStep(DiskStep step) { step_ = step; }
+  // Appends agent.loss records (source "disk", reason "disk_full") of what was given up so far.
+  void DeclareGivenUp();
 
   // One event from the kernel.
   void Take(const capture::Captured& captured);
@@ -67,7 +76,12 @@ class Recorder {
   void StartFault(const absl::Status& status);
   void CountLoss(const Loss& loss);
 
-  ledger::Ledger* const ledger_;
+  bool GivesUp(EventType type);
+
+  ledger::Ledger* ledger_;
+  DiskStep step_ = DiskStep::kNormal;
+  std::array<uint64_t, 256> given_up_{};  // not declared yet, by type
+  uint64_t given_up_since_ns_ = 0;
   std::shared_ptr<const policy::Policy> policy_;
   std::shared_ptr<const policy::Policy> previous_;
   policy::Decision decision_;  // reused

@@ -10,6 +10,7 @@
 namespace cairn {
 
 inline constexpr absl::string_view kLogKeyName = "log.key";      // ledger/key.h has the form
+inline constexpr absl::string_view kNextKeySuffix = ".next";     // of the key that takes over
 inline constexpr absl::string_view kHostUuidName = "host.uuid";  // a uuid and a newline
 
 // A random uuid (RFC 9562 version 4), in lower case.

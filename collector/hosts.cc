@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "ledger/rotation.h"
 
 namespace cairn::collector {
 namespace {
@@ -38,7 +39,17 @@ bool Hosts::revoked(absl::string_view host) const {
   return ::access(absl::StrCat(dir_, "/", RevokedFile(host)).c_str(), F_OK) == 0;
 }
 
-absl::StatusOr<ledger::VerifierKey> Hosts::Trust(const Origin& origin, absl::string_view shown) {
+// Whether `rotation` is by an enrolled key and names `key`.
+bool Hosts::NamedBy(absl::string_view rotation, absl::string_view lines,
+                    const ledger::VerifierKey& key) const {
+  const auto old_key = ledger::RotatedKey(rotation);
+  if (!old_key.ok() || !Lists(lines, *old_key)) return false;
+  const auto named = ledger::CheckRotation(rotation, *old_key);
+  return named.ok() && named->ToString() == key.ToString();
+}
+
+absl::StatusOr<ledger::VerifierKey> Hosts::Trust(const Origin& origin, absl::string_view shown,
+                                                 absl::string_view rotation) {
   ASSIGN_OR_RETURN(const ledger::VerifierKey key, ledger::VerifierKey::Parse(shown));
   if (key.name != origin.Text() || key.type != ledger::SignatureType::kEd25519) {
     return absl::InvalidArgumentError(
@@ -50,6 +61,12 @@ absl::StatusOr<ledger::VerifierKey> Hosts::Trust(const Origin& origin, absl::str
   const absl::StatusOr<std::string> lines = Lines(origin.host);
   if (lines.ok() && Lists(*lines, key)) return key;
   if (!lines.ok() && !absl::IsNotFound(lines.status())) return lines.status();
+  if (lines.ok() && NamedBy(rotation, *lines, key)) {
+    const absl::Status added = Add(origin.host, key);
+    if (!added.ok() && !absl::IsAlreadyExists(added)) return added;
+    LogWarning("host ", origin.host, ": its old log key names a new one: ", key.ToString());
+    return key;
+  }
   if (lines.ok() || !trust_on_first_use_) {
     return absl::PermissionDeniedError(absl::StrCat(
         "log key of ", origin.Text(), " is not enrolled (", dir_, "/", KeyFile(origin.host), ")"));

@@ -25,7 +25,9 @@ class Hosts {
   // The key to verify `origin` with, when `shown` (a verifier key named as the origin) is one
   // the host was enrolled with. PermissionDenied: it is not, or the host is revoked;
   // InvalidArgument: `shown` is no such key.
-  absl::StatusOr<ledger::VerifierKey> Trust(const Origin& origin, absl::string_view shown);
+  // A `rotation` note (ledger/rotation.h; empty: none) by an enrolled key enrols the key it names.
+  absl::StatusOr<ledger::VerifierKey> Trust(const Origin& origin, absl::string_view shown,
+                                            absl::string_view rotation = "");
 
   // Adds a key to a host's file. AlreadyExists when it is there.
   absl::Status Add(absl::string_view host, const ledger::VerifierKey& key);
@@ -33,6 +35,8 @@ class Hosts {
   bool revoked(absl::string_view host) const;
 
  private:
+  bool NamedBy(absl::string_view rotation, absl::string_view lines,
+               const ledger::VerifierKey& key) const;
   absl::StatusOr<std::string> Lines(absl::string_view host) const;
 
   const std::string dir_;

@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,13 @@ void CopyIdentity(const Process& from, Process* to) {
   to->set_container_id(from.container_id());
 }
 
+// Builders that follow each other (a new incarnation) see the same subjects: none may take
+// another's mark for its own.
+uint64_t FirstSerial() {
+  static std::atomic<uint64_t> builders{0};
+  return builders++ << 40 | 1;
+}
+
 absl::Status NotABlock(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("not a block: ", why));
 }
@@ -67,6 +75,8 @@ bool SameHead(const BlockHead& head, const Block& block) {
 
 BlockBuilder::BlockBuilder(bool compress)
     : compress_(compress),
+      block_(FirstSerial()),
+      segment_(block_),
       records_(std::make_unique<uint8_t[]>(kMaxBlockBytes)),
       zstd_(ZSTD_createCCtx()) {
   ZSTD_CCtx_setParameter(zstd_, ZSTD_c_compressionLevel, kCompressionLevel);

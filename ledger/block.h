@@ -60,8 +60,8 @@ class BlockBuilder {
   void Compress(std::string* out);
 
   const bool compress_;
-  uint64_t block_ = 1;    // serial of the open block
-  uint64_t segment_ = 1;  // serial of the open segment
+  uint64_t block_;    // serial of the open block, of all builders' blocks
+  uint64_t segment_;  // serial of the open segment
   uint64_t policy_generation_ = 0;
   uint32_t count_ = 0;
   uint32_t flags_ = 0;

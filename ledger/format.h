@@ -50,6 +50,7 @@ inline constexpr size_t kCommitWindow = 64;
 // §1 The directory of one incarnation.
 inline constexpr char kCheckpointFile[] = "checkpoint";
 inline constexpr char kKeyFile[] = "log.vkey";
+inline constexpr char kRotationFile[] = "rotation";
 inline constexpr char kReceiptsDir[] = "receipts";
 inline constexpr char kQuarantineDir[] = "quarantine";
 

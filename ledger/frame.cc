@@ -75,19 +75,18 @@ bool ParseSegmentName(absl::string_view name, uint64_t* epoch) {
          absl::SimpleAtoi(name, epoch);
 }
 
-void FinishFrame(FrameType type, std::string* frame) {
-  const uint32_t length = static_cast<uint32_t>(frame->size() - kFramePrefixBytes);
-  absl::big_endian::Store32(frame->data(), length);
-  (*frame)[4] = static_cast<char>(type);
-  const absl::string_view all = *frame;
+void FinishFrame(FrameType type, char* frame, size_t size) {
+  absl::big_endian::Store32(frame, static_cast<uint32_t>(size - kFramePrefixBytes));
+  frame[4] = static_cast<char>(type);
+  const absl::string_view all(frame, size);
   const uint32_t crc = ExtendCrc32c(Crc32c(all.substr(0, 5)), all.substr(kFramePrefixBytes));
-  absl::big_endian::Store32(frame->data() + 5, crc);
+  absl::big_endian::Store32(frame + 5, crc);
 }
 
 std::string MakeFrame(FrameType type, absl::string_view body) {
   std::string frame(kFramePrefixBytes, '\0');
   absl::StrAppend(&frame, body);
-  FinishFrame(type, &frame);
+  FinishFrame(type, frame.data(), frame.size());
   return frame;
 }
 

@@ -20,7 +20,7 @@ std::string SegmentName(uint64_t epoch);
 bool ParseSegmentName(absl::string_view name, uint64_t* epoch);
 
 // Puts length, type and CRC into frame[0, kFramePrefixBytes), for the body behind them.
-void FinishFrame(FrameType type, std::string* frame);
+void FinishFrame(FrameType type, char* frame, size_t size);
 // A whole frame.
 std::string MakeFrame(FrameType type, absl::string_view body);
 

@@ -4,9 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/host.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "ledger/format.h"
 #include "ledger/note.h"
+#include "ledger/rotation.h"
 #include "ledger/segments.h"
 
 namespace cairn::ledger {
@@ -51,6 +54,36 @@ absl::StatusOr<OpenedLog> OpenNewestIncarnation(LedgerOptions options, const Sig
     options.from = Describe(opened.dir, opened.origin, opened.forked);
   }
   return absl::DataLossError(opened.forked);
+}
+
+absl::StatusOr<OpenedLog> RotateKey(LedgerOptions options, const SigningKey& key,
+                                    const SigningKey& next) {
+  ASSIGN_OR_RETURN(const int newest, NewestIncarnation(options.dir));
+  const auto text = ReadFile(absl::StrCat(options.dir, "/", newest, "/", kKeyFile), 4096);
+  const auto vkey = text.ok() ? VerifierKey::Parse(*text) : text.status();
+  if (vkey.ok() && vkey->public_key == next.public_key()) {
+    return OpenNewestIncarnation(std::move(options), next);
+  }
+  ASSIGN_OR_RETURN(OpenedLog old, OpenNewestIncarnation(options, key));
+  ASSIGN_OR_RETURN(const int number, NewestIncarnation(options.dir));
+  const VerifierKey old_key = {old.origin, SignatureType::kEd25519, key.public_key()};
+  const VerifierKey new_key = {absl::StrCat(options.origin, "/", number + 1),
+                               SignatureType::kEd25519, next.public_key()};
+  KeyRotation rotation;
+  rotation.set_old_key(old_key.ToString());
+  rotation.set_new_key(new_key.ToString());
+  rotation.set_cross_signature(MakeRotation(old_key, new_key, key));
+  RETURN_IF_ERROR(old.ledger->RecordRotation(rotation));
+  RETURN_IF_ERROR(old.ledger->Close("key"));
+  old.ledger.reset();
+
+  options.from = Describe(old.dir, old.origin, "key rotated");
+  options.rotation = rotation;
+  OpenedLog opened;
+  opened.origin = options.origin = new_key.name;
+  opened.dir = options.dir = absl::StrCat(options.dir, "/", number + 1);
+  ASSIGN_OR_RETURN(opened.ledger, Ledger::Open(std::move(options), next.Clone()));
+  return opened;
 }
 
 }  // namespace cairn::ledger

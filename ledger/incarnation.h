@@ -26,6 +26,12 @@ struct OpenedLog {
 // but for DataLoss.
 absl::StatusOr<OpenedLog> OpenNewestIncarnation(LedgerOptions options, const SigningKey& key);
 
+// The same under another key: the newest incarnation ends with agent.key_rotated, and the next one,
+// whose key is `next`, begins with it. May be interrupted anywhere and called again; where the
+// newest incarnation is by `next` already, it goes on.
+absl::StatusOr<OpenedLog> RotateKey(LedgerOptions options, const SigningKey& key,
+                                    const SigningKey& next);
+
 }  // namespace cairn::ledger
 
 #endif  // CAIRN_LEDGER_INCARNATION_H_

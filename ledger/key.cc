@@ -10,15 +10,18 @@
 #include <memory>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/io.h"
 #include "base/status.h"
+#include "ledger/tpm.h"
 
 namespace cairn::ledger {
 namespace {
 
 constexpr size_t kHexDigits = 64;
+constexpr size_t kMaxSealedBytes = 4096;
 
 using Pkey = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using MdCtx = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
@@ -37,10 +40,9 @@ int HexDigit(char c) {
   return -1;
 }
 
-}  // namespace
-
-absl::StatusOr<Secret32> LoadSecret(const std::string& path) {
-  ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
+// Opens a private key's file, when nobody else may read it.
+absl::StatusOr<Fd> OpenPrivate(const std::string& path) {
+  ASSIGN_OR_RETURN(Fd fd, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
   struct stat st;
   if (::fstat(fd.get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", path));
   if ((st.st_mode & 077) != 0 || (st.st_uid != ::geteuid() && st.st_uid != 0)) {
@@ -48,6 +50,23 @@ absl::StatusOr<Secret32> LoadSecret(const std::string& path) {
         path, ": a private key that others may read (mode ",
         absl::StrFormat("%04o", st.st_mode & 07777), "); chmod 600 it, owned by who runs this"));
   }
+  return fd;
+}
+
+//   open(path, O_EXCL)  write  fsync  fsync(directory)
+absl::Status WriteNew(const std::string& path, absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const Fd fd,
+                   OpenFile(Io::Real(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  RETURN_IF_ERROR(WriteAll(Io::Real(), fd.get(), bytes, path));
+  if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, absl::StrCat("fsync ", path));
+  const size_t slash = path.find_last_of('/');
+  return SyncDirectory(Io::Real(), slash == std::string::npos ? "." : path.substr(0, slash + 1));
+}
+
+}  // namespace
+
+absl::StatusOr<Secret32> LoadSecret(const std::string& path) {
+  ASSIGN_OR_RETURN(const Fd fd, OpenPrivate(path));
   char text[kHexDigits + 2];
   const ssize_t n = ::pread(fd.get(), text, sizeof text, 0);
   Secret32 seed;
@@ -74,15 +93,7 @@ absl::Status SaveSecret(const Secret32& secret, const std::string& path) {
     text[2 * i + 1] = kDigits[secret.data()[i] & 15];
   }
   text[kHexDigits] = '\n';
-  const auto write = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const Fd fd,
-                     OpenFile(Io::Real(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-    RETURN_IF_ERROR(WriteAll(Io::Real(), fd.get(), absl::string_view(text, sizeof text), path));
-    if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, absl::StrCat("fsync ", path));
-    const size_t slash = path.find_last_of('/');
-    return SyncDirectory(Io::Real(), slash == std::string::npos ? "." : path.substr(0, slash + 1));
-  };
-  const absl::Status status = write();
+  const absl::Status status = WriteNew(path, absl::string_view(text, sizeof text));
   Wipe(text, sizeof text);
   return status;
 }
@@ -104,12 +115,31 @@ SigningKey SigningKey::Clone() const { return SigningKey(Secret32(seed_.data()))
 
 SigningKey SigningKey::FromSeed(Secret32 seed) { return SigningKey(std::move(seed)); }
 
-absl::StatusOr<SigningKey> SigningKey::Load(const std::string& path) {
-  ASSIGN_OR_RETURN(Secret32 seed, LoadSecret(path));
-  return SigningKey(std::move(seed));
+absl::StatusOr<SigningKey> SigningKey::Load(const std::string& path, Tpm* tpm) {
+  ASSIGN_OR_RETURN(const Fd fd, OpenPrivate(path));
+  char bytes[kMaxSealedBytes + 1];
+  const ssize_t n = ::pread(fd.get(), bytes, sizeof bytes, 0);
+  const absl::string_view sealed(bytes, n > 0 ? static_cast<size_t>(n) : 0);
+  const bool plain = !absl::StartsWith(sealed, kSealedMagic);
+  if (plain) Wipe(bytes, sizeof bytes);
+  if (plain) {
+    ASSIGN_OR_RETURN(Secret32 seed, LoadSecret(path));
+    return SigningKey(std::move(seed));
+  }
+  if (tpm == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": sealed to a TPM; keys.tpm of agent.yaml must name it"));
+  }
+  absl::StatusOr<Secret32> seed = tpm->Unseal(sealed);
+  if (!seed.ok()) return Annotate(seed.status(), path);
+  return SigningKey(*std::move(seed));
 }
 
-absl::Status SigningKey::Save(const std::string& path) const { return SaveSecret(seed_, path); }
+absl::Status SigningKey::Save(const std::string& path, Tpm* tpm) const {
+  if (tpm == nullptr) return SaveSecret(seed_, path);
+  ASSIGN_OR_RETURN(const std::string sealed, tpm->Seal(seed_));
+  return WriteNew(path, sealed);
+}
 
 std::string SigningKey::Sign(absl::string_view message) const {
   const Pkey key = PrivateKey(seed_.data());

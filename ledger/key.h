@@ -10,6 +10,8 @@
 
 namespace cairn::ledger {
 
+class Tpm;
+
 // A private key's file: 64 lower-case hexadecimal digits and a newline, mode 0600, owned by who
 // loads it or by root. InvalidArgument: its content. PermissionDenied: its mode or owner.
 absl::StatusOr<Secret32> LoadSecret(const std::string& path);
@@ -22,9 +24,10 @@ class SigningKey {
   static SigningKey Generate();
   // RFC 8032 seed, 32 bytes.
   static SigningKey FromSeed(Secret32 seed);
-  // LoadSecret and SaveSecret of its seed.
-  static absl::StatusOr<SigningKey> Load(const std::string& path);
-  absl::Status Save(const std::string& path) const;
+  // LoadSecret and SaveSecret of its seed, or of it as `tpm` (null: none) sealed it. A sealed key
+  // needs that TPM: FailedPrecondition without one, else as Tpm::Unseal.
+  static absl::StatusOr<SigningKey> Load(const std::string& path, Tpm* tpm = nullptr);
+  absl::Status Save(const std::string& path, Tpm* tpm = nullptr) const;
   SigningKey Clone() const;
   const std::string& public_key() const { return public_key_; }  // 32 bytes
   std::string Sign(absl::string_view message) const;             // 64 bytes

@@ -4,9 +4,9 @@
 #define CAIRN_LEDGER_LEDGER_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +14,14 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/io.h"
+#include "ledger/backlog.h"
 #include "ledger/block.h"
 #include "ledger/hash.h"
 #include "ledger/key.h"
+#include "ledger/recover.h"
 #include "ledger/segment_file.h"
 #include "ledger/stream_verifier.h"
+#include "ledger/tpm.h"
 #include "proto/record.pb.h"
 
 namespace cairn::ledger {
@@ -50,6 +53,8 @@ struct LedgerOptions {
   std::string binary_digest;            // 32 bytes
   std::vector<std::string> recipients;  // X25519 public keys, 32 bytes each
   Predecessor from;
+  std::optional<KeyRotation> rotation;  // by which the predecessor's key names ours
+  Tpm* tpm = nullptr;                   // counts epochs; not owned
   LedgerLimits limits;
   Io* io = Io::Real();                     // not owned
   std::function<uint64_t()> boot_time_ns;  // CLOCK_BOOTTIME, the default; tests replace it
@@ -77,9 +82,10 @@ struct LedgerStats {
 class Ledger {
  public:
   // Recovers what a crash left (ledger/recover.h), then opens the next epoch. `key` is the log
-  // key and is kept. DataLoss: the directory is damaged below what was durable; nothing was
-  // changed and this log must not be continued. AlreadyExists: another process writes it.
-  // NotFound, PermissionDenied, ResourceExhausted: it cannot be written.
+  // key and is kept. DataLoss: the directory is damaged below what was durable, or older than a
+  // receipt or the TPM's counter says; nothing was changed and this log must not be continued.
+  // AlreadyExists: another process writes it. NotFound, PermissionDenied, ResourceExhausted: it
+  // cannot be written.
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(LedgerOptions options, SigningKey key);
   ~Ledger();
 
@@ -88,18 +94,23 @@ class Ledger {
   // Unavailable: closed, or a storage fault.
   absl::Status Append(const Entry& entry);
 
-  // Closes the open block: hashes, chains, tags and writes it. Call when the rings are drained.
+  // Closes the open block: hashes, chains and tags it. Call when the rings are drained.
   void Flush();
 
-  // Does what time has made due (block, commit, checkpoint, epoch, another try after a fault)
-  // and returns when to call again at the latest.
+  // Writes the closed blocks, does what time has made due (block, commit, checkpoint, epoch,
+  // another try after a fault) and returns when to call again at the latest. Call after each
+  // drain: blocks that are closed wait for it, at most 1 ms or 256 KiB of them.
   absl::Duration Tick();
 
   // Makes all that was appended durable and checkpointed before it returns.
   absl::Status Sync();
 
-  // Seals this epoch and opens the next. `reason` as in EpochClose.
+  // Seals this epoch and opens the next. `reason` as in EpochClose; after "suspend" no key of the
+  // next epoch comes from this one's.
   absl::Status Rotate(absl::string_view reason);
+
+  // Appends agent.key_rotated, urgent: the last but one thing under the old key.
+  absl::Status RecordRotation(const KeyRotation& rotation);
 
   // Records from now on carry this policy. Closes the open block.
   void SetPolicy(uint64_t generation, absl::string_view digest);
@@ -110,26 +121,18 @@ class Ledger {
   LedgerStats stats() const;
 
  private:
-  // A closed block that is not known to be durable.
-  struct Pending {
-    std::string frame;
-    uint64_t end_offset = 0;  // in the current segment; 0: not written to it
-    Hash leaf{};
-    Hash chain{};
-    uint32_t records = 0;
-  };
-
   Ledger(LedgerOptions options, SigningKey key);
 
   absl::Status OpenEpoch();
   void AdvanceEpoch(absl::string_view end, uint64_t valid_bytes);
   absl::Status Reopen();
   std::string Header() const;
-  absl::Status WriteCarried(const std::string& header);
   void AppendEpochOpen();
+  uint64_t CountEpoch();
   void AppendOwn(const Record& record, bool urgent);
+  void AppendBeginnings(const Recovered& recovered);
   void CloseBlock();
-  void WriteFrame(Pending* pending);
+  void WriteOut();
   absl::StatusOr<CommitJob> MakeCommit(bool checkpoint);
   bool CommitDue(uint64_t now_ns) const;
   bool CheckpointDue(uint64_t now_ns) const;
@@ -137,7 +140,8 @@ class Ledger {
   void TakeResult(const CommitResult& result);
   void CollectResult();
   absl::Status CommitNow();
-  absl::Status SealEpoch(absl::string_view reason, bool last);
+  absl::Status SealEpoch(absl::string_view reason, bool silent);
+  void RenewKeys();
   void Fault(const absl::Status& status);
   void RetryAfterFault(uint64_t now_ns);
   uint64_t Now() const { return options_.boot_time_ns(); }
@@ -149,7 +153,7 @@ class Ledger {
 
   // Where the log stands.
   LogState state_;    // after the newest closed block; next_epoch is the open epoch
-  LogState durable_;  // before pending_.front()
+  LogState durable_;  // before the backlog
   TagKey tag_key_;
   BlockBuilder builder_;
   uint64_t block_opened_ns_ = 0;
@@ -159,6 +163,7 @@ class Ledger {
   // The epoch.
   std::unique_ptr<SigningKey> epoch_key_;
   std::unique_ptr<SigningKey> next_epoch_key_;
+  uint64_t tpm_counter_ = 0;  // of this epoch; 0: not raised yet, or no TPM
   std::shared_ptr<SegmentFile> file_;
   std::string previous_end_;  // of the segment before, as its header says
   uint64_t previous_valid_bytes_ = 0;
@@ -168,10 +173,9 @@ class Ledger {
   uint64_t epoch_opened_ns_ = 0;
 
   // What is not durable yet.
-  std::deque<Pending> pending_;
-  std::vector<std::string> spare_frames_;  // recycled
-  uint64_t spare_bytes_ = 0;
-  uint64_t pending_bytes_ = 0;
+  Backlog backlog_;
+  LogState committed_;                // after the newest COMMIT
+  uint64_t oldest_unwritten_ns_ = 0;  // 0: all blocks are in the file
   uint64_t oldest_pending_ns_ = 0;    // 0: nothing to commit
   uint64_t oldest_unvouched_ns_ = 0;  // 0: no checkpoint due
   bool commit_urgent_ = false;

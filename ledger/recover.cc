@@ -94,7 +94,11 @@ class Recoverer {
   absl::StatusOr<bool> TrySegment() {
     const SegmentInfo& segment = segments_.back();
     ASSIGN_OR_RETURN(const std::string bytes, ReadFile(segment.path, kMaxSegmentBytes, io_));
-    StreamVerifier verifier({}, std::nullopt);
+    StreamOptions options;
+    options.on_epoch = [this](const SegmentHeader&, const EpochOpen& open, uint64_t) {
+      out_.tpm_counter = open.tpm_counter();
+    };
+    StreamVerifier verifier(std::move(options), std::nullopt);
     RETURN_IF_ERROR(verifier.BeginSegment(SegmentName(segment.epoch)));
     absl::Status fed = verifier.Feed(bytes);
     if (fed.ok()) fed = verifier.EndSegment();
@@ -164,7 +168,8 @@ class Recoverer {
 
   void Describe(const StreamVerifier& verifier) {
     out_.state = verifier.state();
-    const bool stopped = verifier.sealed() && verifier.close_reason() == "stop";
+    const bool stopped = verifier.sealed() &&
+                         (verifier.close_reason() == "stop" || verifier.close_reason() == "key");
     out_.previous_end = !verifier.sealed() ? "torn" : stopped ? "sealed" : "interrupted";
     out_.previous_valid_bytes = verifier.offset();
     if (!verifier.sealed()) out_.state.next_epoch = verifier.header().epoch() + 1;

@@ -16,8 +16,9 @@ struct Recovered {
   LogState state;            // where the next segment begins
   std::string previous_end;  // none | sealed | interrupted | torn: for its header
   uint64_t previous_valid_bytes = 0;
-  bool clean = true;  // the log was closed by the agent, or is new
-  Recovery record;    // what agent.recovery says, unless clean
+  uint64_t tpm_counter = 0;  // of the newest opening; 0: none
+  bool clean = true;         // the log was closed by the agent, or is new
+  Recovery record;           // what agent.recovery says, unless clean
 };
 
 // Examines the newest segment of `dir`, moves what is torn off its end to quarantine/ and

@@ -62,6 +62,11 @@ absl::Status StreamVerifier::Impl::TakeUrgentBlock(absl::string_view stored) {
     announced_key_ = close.next_public_key();
     if (close.epoch() != header_.epoch()) return FailHere("close", "the close is of another epoch");
   }
+  for (const Record& record : block.records()) {
+    if (record.type() == AGENT_RETENTION && options_.on_retention) {
+      options_.on_retention(record.retention(), state_.size);
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -33,6 +33,8 @@ struct StreamOptions {
   std::function<void(uint64_t index, absl::string_view tag, absl::string_view stored)> on_block;
   // For each redacted block, when they are allowed.
   std::function<void(const BlockRange&)> on_redacted;
+  // For each agent.retention, with the index of its block. Nothing vouches for it yet.
+  std::function<void(const Retention&, uint64_t block)> on_retention;
   // For each epoch opening that parsed.
   std::function<void(const SegmentHeader&, const EpochOpen&, uint64_t block)> on_epoch;
 };

@@ -15,6 +15,8 @@
 #include "base/status.h"
 #include "ledger/format.h"
 #include "ledger/outside.h"
+#include "ledger/retention.h"
+#include "ledger/rotation.h"
 #include "ledger/segment_check.h"
 #include "ledger/segments.h"
 
@@ -47,6 +49,7 @@ class LogVerifier {
  private:
   absl::Status Prepare();
   absl::Status FindKey();
+  void FollowRotation();
   void FindOutside();
   void CheckSegments();
   SegmentCheck CheckOne(const SegmentInfo& info);
@@ -56,6 +59,7 @@ class LogVerifier {
   void Count(const SegmentCheck& check);
   void JudgeTail();
   void JudgeOutside();
+  bool BeginningRetained() ABSL_LOCKS_EXCLUDED(mutex_);
   void Conclude();
   Finding AtEnd(absl::string_view code, std::string detail) const;
   void Found(Finding finding) {
@@ -79,12 +83,15 @@ class LogVerifier {
   absl::Mutex mutex_;
   size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;  // segments
   std::map<size_t, SegmentCheck> early_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<uint64_t, Retention>> retentions_ ABSL_GUARDED_BY(mutex_);  // block, record
 
   // Written in the order of the segments, under mutex_ while threads run.
   Report report_;
   std::optional<SegmentCheck> last_;  // the newest taken
   bool first_seen_ = false;           // the first segment's header
   bool unreadable_ = false;
+  // Of a log that begins later than 0: the root before each segment's first block.
+  std::map<uint64_t, Hash> roots_;
 };
 
 absl::Status LogVerifier::Prepare() {
@@ -113,6 +120,7 @@ absl::Status LogVerifier::FindKey() {
   if (options_.key.has_value()) {
     key_ = options_.key;
     report_.trust = "key";
+    FollowRotation();
   } else if (options_.self_key) {
     const std::string dir = directory_ ? path_ : path_.substr(0, path_.find_last_of('/') + 1);
     ASSIGN_OR_RETURN(const std::string text,
@@ -121,6 +129,21 @@ absl::Status LogVerifier::FindKey() {
     report_.trust = "self-key";
   }
   return absl::OkStatus();
+}
+
+// A log of the incarnation after the trusted key's: the key it names counts.
+void LogVerifier::FollowRotation() {
+  const auto note = directory_ ? ReadFile(absl::StrCat(path_, "/", kRotationFile), kMaxNoteBytes)
+                               : absl::NotFoundError("");
+  const auto header = note.ok() ? ReadHeader(segments_.front().path) : note.status();
+  if (!header.ok() || header->origin() == key_->name) return;
+  const absl::StatusOr<VerifierKey> next = CheckRotation(*note, *key_);
+  if (next.ok() && next->name == header->origin()) {
+    Say(absl::StrCat("the key of ", key_->name, " names the key of this log"));
+    key_ = *next;
+  } else if (!next.ok()) {
+    Say(absl::StrCat(path_, "/", kRotationFile, ": ", next.status().message()));
+  }
 }
 
 void LogVerifier::FindOutside() {
@@ -163,6 +186,10 @@ SegmentCheck LogVerifier::CheckOne(const SegmentInfo& info) {
   options.allow_redacted = options_.allow_redacted;
   options.on_checkpoint = [this](const Checkpoint& checkpoint, absl::string_view) {
     outside_->See(checkpoint);
+  };
+  options.on_retention = [this](const Retention& record, uint64_t block) {
+    const absl::MutexLock lock(&mutex_);
+    if (retentions_.size() < kMaxListed) retentions_.emplace_back(block, record);
   };
   return CheckSegment(info, std::move(options), [this](uint64_t bytes) {
     const uint64_t done = done_bytes_ += bytes;
@@ -236,6 +263,9 @@ void LogVerifier::Count(const SegmentCheck& check) {
     report_.first_block = check.header.first_block();
     report_.first_epoch = check.header.epoch();
     report_.first_sequence = check.header.first_sequence();
+  }
+  if (report_.first_block > 0 && check.header_seen) {
+    roots_.emplace(check.header.first_block(), LogState::Claimed(check.header).frontier.Root());
   }
   ++report_.segments;
   unreadable_ = unreadable_ || !check.unreadable.empty();
@@ -313,6 +343,28 @@ void LogVerifier::JudgeOutside() {
   }
 }
 
+// Whether an agent.retention that a checkpoint vouches for accounts for the missing beginning.
+bool LogVerifier::BeginningRetained() {
+  if (report_.first_block == 0) return true;
+  if (!key_.has_value()) return false;
+  const absl::MutexLock lock(&mutex_);
+  std::string why = "no agent.retention record accounts for them";
+  for (const auto& [block, record] : retentions_) {
+    const auto root = roots_.find(record.end_block());
+    if (block >= report_.through || root == roots_.end()) continue;
+    const absl::Status good =
+        CheckRetention(record, report_.first_block, root->second, *key_, options_.collector_key);
+    if (good.ok()) {
+      Say(absl::StrCat("blocks before ", report_.first_block,
+                       " were deleted as agent.retention in block ", block, " says"));
+      return true;
+    }
+    why = std::string(good.message());
+  }
+  Say(absl::StrCat("the log begins with block ", report_.first_block, ": ", why));
+  return false;
+}
+
 void LogVerifier::Conclude() {
   std::stable_sort(report_.findings.begin(), report_.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.block < b.block; });
@@ -330,7 +382,7 @@ void LogVerifier::Conclude() {
     report_.through = std::min(report_.through, report_.findings.front().block);
   } else if (unreadable_ || !first_seen_) {
     report_.verdict = Verdict::kBadInput;
-  } else if (!key_.has_value() || report_.first_block > 0 || report_.through == 0) {
+  } else if (!key_.has_value() || report_.through == 0 || !BeginningRetained()) {
     report_.verdict = Verdict::kIncomplete;
     report_.incomplete_from = 0;
     if (!key_.has_value()) {

@@ -29,6 +29,8 @@ absl::StatusOr<LogSource> LogSource::Open(const std::string& dir) {
   if (!key.ok()) return Annotate(key.status(), absl::StrCat(dir, "/", ledger::kKeyFile));
   source.log_key_ = std::string(line);
   source.origin_ = key->name;
+  source.rotation_ =
+      ReadFile(absl::StrCat(dir, "/", ledger::kRotationFile), ledger::kMaxNoteBytes).value_or("");
   const absl::Status refreshed = source.Refresh();
   if (!refreshed.ok() && !absl::IsNotFound(refreshed)) return refreshed;
   return source;

@@ -62,6 +62,8 @@ class LogSource {
   const std::string& dir() const { return dir_; }
   const std::string& origin() const { return origin_; }
   const std::string& log_key() const { return log_key_; }  // as a verifier key
+  // The note by which the key before names this one; empty: none.
+  const std::string& rotation() const { return rotation_; }
   const std::string& note() const { return note_; }        // newest checkpoint
   uint64_t size() const { return size_; }                  // blocks it covers
   Cursor limit() const { return limit_; }
@@ -77,6 +79,7 @@ class LogSource {
   std::string dir_;
   std::string origin_;
   std::string log_key_;
+  std::string rotation_;
   std::string note_;
   uint64_t size_ = 0;
   Cursor limit_;

@@ -28,6 +28,7 @@ absl::Status Uplink::Start(std::string* out) {
   hello->set_version(wire::kVersion);
   hello->set_origin(source_->origin());
   hello->set_log_key(source_->log_key());
+  hello->set_rotation(source_->rotation());
   hello->set_checkpoint(source_->note());
   hello->set_first_epoch(first_epoch);
   hello->set_zstd(options_.compress);

@@ -21,5 +21,18 @@ TEST(Crc32c, ExtendsAtEverySplit) {
   }
 }
 
+// Long texts go through several lanes at once, their pieces do not.
+TEST(Crc32c, LongTextsAreTheSumOfTheirPieces) {
+  std::string text;
+  for (size_t i = 0; i < 20000; ++i) text.push_back(static_cast<char>(i * i >> 3));
+  for (size_t size = 0; size <= text.size(); size += 611) {
+    uint32_t pieces = 0;
+    for (size_t at = 0; at < size; at += 100) {
+      pieces = ExtendCrc32c(pieces, text.substr(at, std::min<size_t>(100, size - at)));
+    }
+    EXPECT_EQ(Crc32c(text.substr(0, size)), pieces) << size;
+  }
+}
+
 }  // namespace
 }  // namespace cairn

@@ -6,6 +6,7 @@
 #include "ledger/frame.h"
 #include "ledger/note.h"
 #include "ledger/prove.h"
+#include "ledger/rotation.h"
 
 using cairn::ledger::Checkpoint;
 using cairn::ledger::Note;
@@ -21,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   cairn::ledger::VerifierKey::Parse(bytes).IgnoreError();
   const auto proof = cairn::ledger::BlockProof::Parse(bytes);
   if (proof.ok() && proof->ToString() != bytes) std::abort();
+  const auto rotated = cairn::ledger::RotatedKey(bytes);
+  if (rotated.ok()) cairn::ledger::CheckRotation(bytes, *rotated).IgnoreError();
   const auto file = cairn::ledger::ParseCheckpointFile(bytes);
   if (file.ok()) Note::Parse(file->note).IgnoreError();
   return 0;

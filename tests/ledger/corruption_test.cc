@@ -98,7 +98,7 @@ TEST_F(Corruption, ARewrittenBlockWithARepairedChecksumIsSeen) {
     const size_t name = frame.find("/epoch/1/");
     if (name == std::string::npos) continue;
     frame[name + 1] = 'E';
-    FinishFrame(FrameType::kBlock, &frame);
+    FinishFrame(FrameType::kBlock, frame.data(), frame.size());
     std::string bytes = bytes_;
     bytes.replace(placed.offset, placed.size, frame);
     const Report report = VerifyWith(bytes);

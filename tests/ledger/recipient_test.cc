@@ -62,7 +62,7 @@ TEST_F(Recipient, AWrongTagNamesItsBlock) {
     if (frame.type == FrameType::kBlock) {
       std::string forged = bytes.substr(at, frame.size);
       forged[kFramePrefixBytes] = static_cast<char>(forged[kFramePrefixBytes] ^ 1);
-      FinishFrame(FrameType::kBlock, &forged);
+      FinishFrame(FrameType::kBlock, forged.data(), forged.size());
       std::string changed = bytes;
       changed.replace(at, frame.size, forged);
       WriteAllTo(log_.SegmentPath(1), changed);

@@ -21,6 +21,7 @@ void MakeCrashed(TestLog* log) {
     ASSERT_TRUE(log->Append(absl::StrCat("/tail/", i)).ok());
     log->ledger->Flush();
   }
+  log->ledger->Tick();
   log->Crash();
 }
 

@@ -1,0 +1,32 @@
+// Changing the log's key while it is written.
+#include <utility>
+
+#include "agent/daemon.h"
+#include "base/status.h"
+
+namespace cairn::agent {
+
+// After a failure nothing more is recorded: the agent must stop, and its next start tries again.
+absl::Status Daemon::RotateKey() {
+  RETURN_IF_ERROR(ledger_->Close("key"));
+  RETURN_IF_ERROR(OpenLog());
+  ledger_->SetPolicy(reloader_->generation(), reloader_->current().policy->digest());
+  recorder_->SetLedger(ledger_.get());
+  ConnectLog();
+  receipts_ready_ = true;
+  return absl::OkStatus();
+}
+
+// Everything that holds the log is given the one that is open.
+void Daemon::ConnectLog() {
+  Reloader::Parts parts;
+  parts.recorder = recorder_.get();
+  parts.ledger = ledger_.get();
+  parts.capture = capture_.get();
+  parts.receipts = receipts_.get();
+  parts.writer = writer_.get();
+  reloader_->Connect(parts);
+  keeper_->Connect({log_dir_, ledger_.get(), recorder_.get(), receipts_.get()});
+}
+
+}  // namespace cairn::agent
