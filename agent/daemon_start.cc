@@ -216,8 +216,8 @@ absl::Status Daemon::OpenLog() {
     archivers.push_back(std::move(vkey));
   }
   const ledger::VerifierKey log_key = {origin_, ledger::SignatureType::kEd25519, key.public_key()};
-  ASSIGN_OR_RETURN(receipts_,
-                   Receipts::Watch(log_dir_ + "/receipts", log_key, collectors, archivers));
+  ASSIGN_OR_RETURN(receipts_, Receipts::Watch(log_dir_ + "/receipts", log_key, collectors,
+                                              archivers, config_.receipts().archived()));
   if (!Watch(epoll_.get(), receipts_->wait_fd(), EPOLLIN)) return ErrnoStatus(errno, "epoll");
   return absl::OkStatus();
 }

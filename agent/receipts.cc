@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxBytes = 32 << 10;
+constexpr absl::string_view kArchivedSuffix = ".archived";
 
 // The bytes of DIR/NAME; empty when it is not a short regular file.
 std::string ReadReceiptFile(const std::string& path) {
@@ -51,16 +53,18 @@ void GiveToShipper(const std::string& dir) {
 
 Receipts::Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
                    std::vector<ledger::VerifierKey> collectors,
-                   std::vector<ledger::VerifierKey> archivers)
+                   std::vector<ledger::VerifierKey> archivers, bool only_archived)
     : dir_(std::move(dir)),
       inotify_(std::move(inotify)),
       log_key_(std::move(log_key)),
       collectors_(std::move(collectors)),
-      archivers_(std::move(archivers)) {}
+      archivers_(std::move(archivers)),
+      only_archived_(only_archived || !archivers_.empty()) {}
 
 absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
     const std::string& dir, ledger::VerifierKey log_key,
-    std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers) {
+    std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers,
+    bool only_archived) {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir, 0750));
   GiveToShipper(dir);
   Fd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -70,7 +74,7 @@ absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
     return ErrnoStatus(errno, absl::StrCat("watch ", dir));
   }
   return absl::WrapUnique(new Receipts(dir, std::move(inotify), std::move(log_key),
-                                       std::move(collectors), std::move(archivers)));
+                                       std::move(collectors), std::move(archivers), only_archived));
 }
 
 std::vector<ReceiptSeen> Receipts::Read(uint64_t size, std::string* error) {
@@ -104,7 +108,9 @@ void Receipts::ReadOne(const std::string& name, uint64_t size, std::vector<Recei
     });
     same == seen->end() ? seen->push_back(std::move(receipt)) : void(*same = std::move(receipt));
   };
-  for (const ledger::VerifierKey& collector : collectors_) take(collector, false);
+  // With archivers only their word counts.
+  const bool archived = archivers_.empty() && absl::EndsWith(name, kArchivedSuffix);
+  for (const ledger::VerifierKey& collector : collectors_) take(collector, archived);
   for (const ledger::VerifierKey& archiver : archivers_) take(archiver, true);
 }
 
@@ -114,7 +120,9 @@ bool Receipts::Take(const ledger::Note& note, const std::string& bytes,
   const auto checkpoint = ledger::Checkpoint::Parse(note.text);
   if (!checkpoint.ok() || checkpoint->origin != log_key_.name) return false;
   const auto known = newest_.find(signer.name);
-  if (known != newest_.end() && checkpoint->size <= known->second.size()) return false;
+  const bool newer = known == newest_.end() || checkpoint->size > known->second.size();
+  const bool frees = archived >= only_archived_ && checkpoint->size > deletable_.size;
+  if (!newer && !frees) return false;
   uint64_t time_s = 0;
   if (ledger::CheckNote(note, signer, &time_s) != ledger::NoteCheck::kValid ||
       ledger::CheckNote(note, log_key_) != ledger::NoteCheck::kValid) {
@@ -125,6 +133,8 @@ bool Receipts::Take(const ledger::Note& note, const std::string& bytes,
                           " blocks that our key signed; this disk has ", size);
     return false;
   }
+  if (frees) deletable_ = {checkpoint->size, bytes};
+  if (!newer) return false;
   receipt->set_collector(signer.name);
   receipt->set_size(checkpoint->size);
   receipt->set_time_s(time_s);
@@ -134,9 +144,6 @@ bool Receipts::Take(const ledger::Note& note, const std::string& bytes,
          reinterpret_cast<unsigned char*>(hash.data()));
   receipt->set_note_hash(hash);
   newest_[signer.name] = *receipt;
-  if (archived == !archivers_.empty() && checkpoint->size > deletable_.size) {
-    deletable_ = {checkpoint->size, bytes};
-  }
   return true;
 }
 

@@ -21,10 +21,12 @@ namespace cairn::agent {
 class Receipts {
  public:
   // Watches `dir` (made 0750 if missing, given to user `cairn-shipper` where there is one). A
-  // cosignature by one of `archivers` means archived.
+  // cosignature by one of `archivers`, or a file NAME.archived, means archived; where there are
+  // archivers, or with `only_archived`, nothing else allows to delete.
   static absl::StatusOr<std::unique_ptr<Receipts>> Watch(
       const std::string& dir, ledger::VerifierKey log_key,
-      std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers = {});
+      std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers = {},
+      bool only_archived = false);
 
   int wait_fd() const { return inotify_.get(); }
 
@@ -46,8 +48,9 @@ class Receipts {
 
  private:
   Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
-           std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers);
-  // One file's receipt by `signer`; false when it is none, or not newer.
+           std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers,
+           bool only_archived);
+  // One file's receipt by `signer`; false when it is none, or not newer than that one's newest.
   bool Take(const ledger::Note& note, const std::string& bytes, const ledger::VerifierKey& signer,
             bool archived, uint64_t size, ReceiptSeen* receipt, std::string* error);
   void ReadOne(const std::string& name, uint64_t size, std::vector<ReceiptSeen>* seen,
@@ -58,6 +61,7 @@ class Receipts {
   const ledger::VerifierKey log_key_;
   const std::vector<ledger::VerifierKey> collectors_;
   const std::vector<ledger::VerifierKey> archivers_;
+  const bool only_archived_;
   std::map<std::string, ReceiptSeen> newest_;
   Deletable deletable_;
 };
