@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -14,6 +15,7 @@
 #include "cli/logs.h"
 #include "cli/terminal.h"
 #include "ledger/key.h"
+#include "ledger/tpm.h"
 #include "ledger/verifier.h"
 
 namespace cairn::cli {
@@ -166,6 +168,14 @@ absl::Status FillKeys(const Arguments& arguments, const std::string& log,
   return absl::OkStatus();
 }
 
+// What --tpm counted. NotFound without that option.
+absl::StatusOr<uint64_t> TpmCounter(const Arguments& arguments) {
+  if (!arguments.Has("--tpm")) return absl::NotFoundError("");
+  ASSIGN_OR_RETURN(const std::unique_ptr<ledger::Tpm> tpm,
+                   ledger::Tpm::Open(arguments.Get("--tpm")));
+  return tpm->ReadCounter();
+}
+
 int RunVerify(const Arguments& arguments) {
   const std::string format = arguments.Get("--output", "text");
   if (format != "text" && format != "json") return Fail(kUsage, "verify: -o is text or json");
@@ -176,6 +186,10 @@ int RunVerify(const Arguments& arguments) {
     recipient_key = ledger::LoadSecret(arguments.Get("--recipient-key"));
     if (!recipient_key.ok()) return Fail(recipient_key.status());
   }
+  const absl::StatusOr<uint64_t> tpm_counter = TpmCounter(arguments);
+  if (!tpm_counter.ok() && !absl::IsNotFound(tpm_counter.status())) {
+    return Fail(tpm_counter.status());
+  }
   int worst = kOk;
   for (const std::string& log : *logs) {
     ledger::VerifyOptions options;
@@ -185,6 +199,7 @@ int RunVerify(const Arguments& arguments) {
     options.allow_redacted = arguments.Has("--redacted");
     if (recipient_key.ok()) options.recipient_key = &*recipient_key;
     options.receipts_dir = arguments.Get("--receipts");
+    if (tpm_counter.ok()) options.tpm_counter = *tpm_counter;
     if (arguments.Has("--through")) {
       const auto note = ReadFile(arguments.Get("--through"), 64 << 10);
       if (!note.ok()) return Fail(note.status());
@@ -225,6 +240,7 @@ Command VerifyCommand() {
       {"--through", "NOTE", "a file with a checkpoint that the log must contain"},
       {"--recipient-key", "FILE",
        "an auditor's private key (`cairn key recipient`): check every block's tag"},
+      {"--tpm", "TCTI", "on the log's own host: its TPM must not have counted more epochs"},
       {"--redacted", "", "an exported copy with redacted blocks is as good"},
       {"--output", "FORMAT", "text (default) or json", 'o'},
       kConfigOption,

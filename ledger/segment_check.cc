@@ -55,8 +55,9 @@ SegmentCheck CheckSegment(const SegmentInfo& info, StreamOptions options,
                           const std::function<void(uint64_t bytes)>& read) {
   SegmentCheck check;
   check.info = info;
-  options.on_epoch = [&check](const SegmentHeader&, const EpochOpen&, uint64_t block) {
+  options.on_epoch = [&check](const SegmentHeader&, const EpochOpen& open, uint64_t block) {
     check.opened_at = block;
+    check.tpm_counter = open.tpm_counter();
   };
   options.on_redacted = [&check](const BlockRange& range) { AddRedacted(range, &check.redacted); };
   StreamVerifier verifier(std::move(options), std::nullopt);

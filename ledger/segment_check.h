@@ -25,7 +25,8 @@ struct SegmentCheck {
   std::vector<BlockRange> redacted;
   std::optional<uint64_t> opened_at;  // index of the epoch_open block
   std::string epoch_key;
-  bool torn = false;  // ends within a frame
+  uint64_t tpm_counter = 0;  // of its opening
+  bool torn = false;         // ends within a frame
   std::optional<Finding> finding;
   std::string unreadable;  // why; empty: it was read
 };

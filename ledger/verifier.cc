@@ -15,7 +15,7 @@
 #include "base/status.h"
 #include "ledger/format.h"
 #include "ledger/outside.h"
-#include "ledger/retention.h"
+#include "ledger/retained.h"
 #include "ledger/rotation.h"
 #include "ledger/segment_check.h"
 #include "ledger/segments.h"
@@ -59,7 +59,7 @@ class LogVerifier {
   void Count(const SegmentCheck& check);
   void JudgeTail();
   void JudgeOutside();
-  bool BeginningRetained() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool BeginningRetained();
   void Conclude();
   Finding AtEnd(absl::string_view code, std::string detail) const;
   void Found(Finding finding) {
@@ -83,15 +83,13 @@ class LogVerifier {
   absl::Mutex mutex_;
   size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;  // segments
   std::map<size_t, SegmentCheck> early_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::pair<uint64_t, Retention>> retentions_ ABSL_GUARDED_BY(mutex_);  // block, record
 
   // Written in the order of the segments, under mutex_ while threads run.
   Report report_;
   std::optional<SegmentCheck> last_;  // the newest taken
   bool first_seen_ = false;           // the first segment's header
   bool unreadable_ = false;
-  // Of a log that begins later than 0: the root before each segment's first block.
-  std::map<uint64_t, Hash> roots_;
+  Retained retained_;
 };
 
 absl::Status LogVerifier::Prepare() {
@@ -188,8 +186,7 @@ SegmentCheck LogVerifier::CheckOne(const SegmentInfo& info) {
     outside_->See(checkpoint);
   };
   options.on_retention = [this](const Retention& record, uint64_t block) {
-    const absl::MutexLock lock(&mutex_);
-    if (retentions_.size() < kMaxListed) retentions_.emplace_back(block, record);
+    retained_.SeeRecord(record, block);
   };
   return CheckSegment(info, std::move(options), [this](uint64_t bytes) {
     const uint64_t done = done_bytes_ += bytes;
@@ -264,9 +261,7 @@ void LogVerifier::Count(const SegmentCheck& check) {
     report_.first_epoch = check.header.epoch();
     report_.first_sequence = check.header.first_sequence();
   }
-  if (report_.first_block > 0 && check.header_seen) {
-    roots_.emplace(check.header.first_block(), LogState::Claimed(check.header).frontier.Root());
-  }
+  if (report_.first_block > 0 && check.header_seen) retained_.SeeSegment(check.header);
   ++report_.segments;
   unreadable_ = unreadable_ || !check.unreadable.empty();
   report_.through = std::max(report_.through, check.checkpointed);
@@ -323,6 +318,13 @@ void LogVerifier::JudgeTail() {
 
 void LogVerifier::JudgeOutside() {
   if (!report_.findings.empty()) return;
+  // One ahead is an opening that a crash cut short.
+  if (options_.tpm_counter > last_->tpm_counter + 1 && last_->tpm_counter > 0) {
+    Found(AtEnd("cut", absl::StrCat("the TPM counted ", options_.tpm_counter,
+                                    " epochs, the newest one here is number ", last_->tpm_counter,
+                                    ": the end is missing")));
+    return;
+  }
   const LogState& end = last_->end.state;
   for (const Outside::Unseen& unseen : outside_->Missing()) {
     if (unseen.size < report_.first_block) continue;
@@ -343,26 +345,14 @@ void LogVerifier::JudgeOutside() {
   }
 }
 
-// Whether an agent.retention that a checkpoint vouches for accounts for the missing beginning.
+// Whether a record that a checkpoint vouches for accounts for what the log lacks at its beginning.
 bool LogVerifier::BeginningRetained() {
   if (report_.first_block == 0) return true;
-  if (!key_.has_value()) return false;
-  const absl::MutexLock lock(&mutex_);
-  std::string why = "no agent.retention record accounts for them";
-  for (const auto& [block, record] : retentions_) {
-    const auto root = roots_.find(record.end_block());
-    if (block >= report_.through || root == roots_.end()) continue;
-    const absl::Status good =
-        CheckRetention(record, report_.first_block, root->second, *key_, options_.collector_key);
-    if (good.ok()) {
-      Say(absl::StrCat("blocks before ", report_.first_block,
-                       " were deleted as agent.retention in block ", block, " says"));
-      return true;
-    }
-    why = std::string(good.message());
-  }
-  Say(absl::StrCat("the log begins with block ", report_.first_block, ": ", why));
-  return false;
+  std::string note;
+  const bool accounted = retained_.Accounts(report_.first_block, report_.through, *key_,
+                                            options_.collector_key, &note);
+  Say(std::move(note));
+  return accounted;
 }
 
 void LogVerifier::Conclude() {

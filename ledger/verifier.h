@@ -45,6 +45,7 @@ struct VerifyOptions {
   std::string receipts_dir;                 // default: DIR/receipts
   const Secret32* recipient_key = nullptr;  // see StreamOptions; outlives the call
   bool allow_redacted = false;              // an exported copy is as good
+  uint64_t tpm_counter = 0;                 // of the host's TPM; 0: not known
   std::string through_note;                 // a checkpoint note the log must contain
   int threads = 0;                          // 0: one a core
   std::function<void(uint64_t done, uint64_t total)> progress;  // bytes; any thread

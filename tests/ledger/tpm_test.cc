@@ -138,6 +138,13 @@ TEST_F(TpmTest, AnOlderCopyOfTheDiskIsNotContinued) {
   log.ledger.reset();
   std::filesystem::remove_all(log.dir.path());
   CopyLog(copy.path(), log.dir.path());
+  VerifyOptions verify;
+  verify.key = log.verifier_key();
+  EXPECT_EQ(VerifyLog(log.dir.path(), verify).verdict, Verdict::kOk) << "nothing else shows it";
+  verify.tpm_counter = tpm_->ReadCounter().value_or(0);
+  const Report report = VerifyLog(log.dir.path(), verify);
+  ASSERT_EQ(report.verdict, Verdict::kTampered);
+  EXPECT_EQ(report.findings.front().code, "cut");
   const absl::Status rolled_back = open();
   EXPECT_TRUE(absl::IsDataLoss(rolled_back)) << rolled_back;
 }
