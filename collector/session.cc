@@ -85,7 +85,8 @@ bool Session::OnHello(const wire::Hello& hello, std::string* out) {
     return Refuse(wire::Refusal::IDENTITY,
                   absl::StrCat("the certificate does not name ", origin->Uri()), out);
   }
-  const absl::StatusOr<ledger::VerifierKey> key = core_->hosts()->Trust(*origin, hello.log_key(), hello.rotation());
+  const absl::StatusOr<ledger::VerifierKey> key =
+      core_->hosts()->Trust(*origin, hello.log_key(), hello.rotation());
   if (!key.ok()) {
     core_->Alarm("untrusted_key", hello.origin(), key.status().message());
     const bool revoked = core_->hosts()->revoked(origin->host);

@@ -64,8 +64,8 @@ class LogSource {
   const std::string& log_key() const { return log_key_; }  // as a verifier key
   // The note by which the key before names this one; empty: none.
   const std::string& rotation() const { return rotation_; }
-  const std::string& note() const { return note_; }        // newest checkpoint
-  uint64_t size() const { return size_; }                  // blocks it covers
+  const std::string& note() const { return note_; }  // newest checkpoint
+  uint64_t size() const { return size_; }            // blocks it covers
   Cursor limit() const { return limit_; }
   absl::StatusOr<uint64_t> FirstEpoch() const;
 
