@@ -107,6 +107,7 @@ function hostState(host, now) {
   const silent = !host.last_seen || (local(now) - local(host.last_seen)) > 90000;
   if (host.degraded.length) return ['warn', 'degraded'];
   if (silent) return ['bad', 'silent'];
+  if (!host.verified) return ['warn', 'unverified'];
   return ['good', 'trusted'];
 }
 
