@@ -2,6 +2,7 @@
 
 #include <libaudit.h>
 #include <poll.h>
+#include <signal.h>
 
 #include <cerrno>
 
@@ -36,6 +37,12 @@ absl::Status NextReply(int fd, absl::Time deadline, audit_reply* reply) {
   }
 }
 
+// The kernel notices that its daemon has gone when it next has something to tell it.
+uint32_t Living(uint32_t pid) {
+  const bool gone = pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+  return gone ? 0 : pid;
+}
+
 }  // namespace
 
 absl::StatusOr<AuditControl> AuditControl::Open() {
@@ -60,7 +67,7 @@ absl::StatusOr<AuditKernelState> AuditControl::Read() {
     }
     if (reply.type != AUDIT_GET || reply.status == nullptr) continue;
     return AuditKernelState{.enabled = reply.status->enabled,
-                            .pid = reply.status->pid,
+                            .pid = Living(reply.status->pid),
                             .backlog_limit = reply.status->backlog_limit,
                             .backlog_wait_time = reply.status->backlog_wait_time,
                             .lost = reply.status->lost,
