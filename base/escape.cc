@@ -3,35 +3,12 @@
 #include <cstdint>
 
 #include "absl/strings/ascii.h"
+#include "base/utf8.h"
 
 namespace cairn {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
-
-// Length of the UTF-8 sequence `text` starts with (RFC 3629), 0 if it is none; its code point.
-size_t DecodeUtf8(absl::string_view text, uint32_t* point) {
-  const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const auto tail = [&](size_t i) { return i < text.size() && (at(i) & 0xc0) == 0x80; };
-  const uint8_t lead = at(0);
-  if (lead < 0x80) {
-    *point = lead;
-    return 1;
-  }
-  if (lead >= 0xc2 && lead <= 0xdf && tail(1)) {
-    *point = (lead & 0x1fu) << 6 | (at(1) & 0x3fu);
-    return 2;
-  }
-  if ((lead & 0xf0) == 0xe0 && tail(1) && tail(2)) {
-    *point = (lead & 0x0fu) << 12 | (at(1) & 0x3fu) << 6 | (at(2) & 0x3fu);
-    return *point >= 0x800 && (*point < 0xd800 || *point > 0xdfff) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4 && tail(1) && tail(2) && tail(3)) {
-    *point = (lead & 0x07u) << 18 | (at(1) & 0x3fu) << 12 | (at(2) & 0x3fu) << 6 | (at(3) & 0x3fu);
-    return *point >= 0x10000 && *point <= 0x10ffff ? 4 : 0;
-  }
-  return 0;
-}
 
 bool Printable(uint32_t point) {
   if (point < 0x20 || (point >= 0x7f && point < 0xa0)) return false;

@@ -7,6 +7,8 @@
 
 namespace cairn::cli {
 
+Command ExportCommand();  // cli/export.cc
+
 absl::Span<const Command> Commands() {
   static const auto* commands = [] {
     auto* all = new std::vector<Command>;
@@ -20,6 +22,7 @@ absl::Span<const Command> Commands() {
     all->push_back(VerifyCommand());
     all->push_back(CheckpointCommand());
     all->push_back(ProveCommand());
+    all->push_back(ExportCommand());
     add(PolicyCommands());
     add(KeyCommands());
     all->push_back(CompletionCommand());

@@ -36,6 +36,17 @@ std::string RecordsOf(const Finding& finding) {
   return absl::StrCat("records ", finding.first_sequence, "-", finding.end_sequence - 1);
 }
 
+std::string RangeText(const ledger::BlockRange& range) {
+  const bool one = range.end_block == range.block + 1;
+  const bool one_record = range.end_sequence == range.first_sequence + 1;
+  return absl::StrCat(
+      one ? absl::StrCat("block ", range.block)
+          : absl::StrCat("blocks ", range.block, "-", range.end_block - 1),
+      ", ",
+      one_record ? absl::StrCat("record ", range.first_sequence)
+                 : absl::StrCat("records ", range.first_sequence, "-", range.end_sequence - 1));
+}
+
 std::string VerdictText(const Report& report) {
   switch (report.verdict) {
     case Verdict::kOk:
@@ -93,6 +104,10 @@ void PrintText(const std::string& path, const Report& report) {
   }
   if (report.tags_checked > 0) line("tags", absl::StrCat(report.tags_checked, " checked"));
   if (report.redacted > 0) line("redacted", absl::StrCat(report.redacted, " blocks"));
+  for (size_t i = 0; i < report.redacted_ranges.size() && i < kMaxShown; ++i) {
+    line("", RangeText(report.redacted_ranges[i]));
+  }
+  if (report.redacted_ranges.size() > kMaxShown) line("", "and more: -o json lists them");
   if (report.anchored_from.has_value()) {
     line("anchored", absl::StrCat("from block ", *report.anchored_from));
   }
@@ -114,11 +129,21 @@ std::string FindingJson(const Finding& finding) {
   JsonObject json;
   json.Text("code", finding.code);
   json.Number("block", finding.block);
+  json.Number("end_block", finding.end_block);
   json.Number("first_record", finding.first_sequence);
   json.Number("end_record", finding.end_sequence);
   json.Text("file", finding.file);
   json.Number("offset", finding.offset);
   json.Text("detail", finding.detail);
+  return json.Done();
+}
+
+std::string RangeJson(const ledger::BlockRange& range) {
+  JsonObject json;
+  json.Number("block", range.block);
+  json.Number("end_block", range.end_block);
+  json.Number("first_record", range.first_sequence);
+  json.Number("end_record", range.end_sequence);
   return json.Done();
 }
 
@@ -139,6 +164,11 @@ void PrintJson(const std::string& path, const Report& report) {
   if (report.anchored_from.has_value()) json.Number("anchored_from", *report.anchored_from);
   json.Number("tags_checked", report.tags_checked);
   json.Number("redacted", report.redacted);
+  std::vector<std::string> ranges;
+  for (const ledger::BlockRange& range : report.redacted_ranges) {
+    ranges.push_back(RangeJson(range));
+  }
+  json.Raw("redacted_ranges", JsonArray(ranges));
   json.Number("receipts", report.receipts);
   json.Number("receipted", report.receipted);
   std::vector<std::string> findings;

@@ -48,6 +48,9 @@ Core::Core(CoreOptions options, std::unique_ptr<Cosigner> cosigner)
 
 absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
                                                    std::unique_ptr<Cosigner> cosigner) {
+  if (options.deployment == "tlog") {
+    return absl::InvalidArgumentError("deployment: 'tlog' is where the collector's own log is");
+  }
   auto core = absl::WrapUnique(new Core(std::move(options), std::move(cosigner)));
   RETURN_IF_ERROR(MakeDirectories(core->options_.io, core->options_.store, 0750));
   if (!core->options_.receipts_log.empty()) {
@@ -62,6 +65,10 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
   if (!core->options_.webhook.empty()) {
     core->webhook_ = std::make_unique<Webhook>(core->options_.webhook);
   }
+  ASSIGN_OR_RETURN(core->own_log_,
+                   OwnLog::Open(core->options_.io, absl::StrCat(core->options_.store, "/tlog"),
+                                core->cosigner_.get()));
+  core->own_log_->Start(core->options_.publish_every);
   core->ExpectStored();
   return core;
 }
@@ -123,8 +130,17 @@ absl::StatusOr<LogClaim> Core::Claim(const Origin& origin, const ledger::Verifie
     ASSIGN_OR_RETURN(claim.log_,
                      HostLog::Open(options_.io, absl::StrCat(options_.store, "/", origin.Path()),
                                    log_key, cosigner_.get()));
+    // A crash may have come between its last receipt and the own log's next checkpoint.
+    EnterInOwnLog(claim.origin_, claim.log_->receipt().note);
   }
   return claim;
+}
+
+void Core::EnterInOwnLog(absl::string_view origin, absl::string_view note) {
+  if (note.empty()) return;
+  absl::StatusOr<std::string> leaf = LeafOf(note);
+  const absl::Status added = leaf.ok() ? own_log_->Add(*std::move(leaf)) : leaf.status();
+  if (!added.ok()) Alarm("own_log", origin, added.message());
 }
 
 void Core::GiveBack(const std::string& origin, std::unique_ptr<HostLog> log) {
@@ -168,6 +184,7 @@ void Core::WriteAlarm(absl::string_view kind, absl::string_view origin, absl::st
 void Core::CountReceipt(absl::string_view origin, const GivenReceipt& receipt,
                         uint64_t new_records) {
   Hear(origin);
+  EnterInOwnLog(origin, receipt.note);
   ++counters_.receipts;
   counters_.records += new_records;
   if (!receipts_log_.valid()) return;

@@ -19,6 +19,7 @@
 #include "collector/host_log.h"
 #include "collector/hosts.h"
 #include "collector/origin.h"
+#include "collector/own_log.h"
 #include "collector/webhook.h"
 
 namespace cairn::collector {
@@ -34,6 +35,7 @@ struct CoreOptions {
   std::string alarms_log;              // JSON lines; empty: none
   absl::Duration keep_alive = absl::Seconds(10);
   absl::Duration silence_after = absl::Seconds(30);  // three heartbeats
+  absl::Duration publish_every = absl::Seconds(1);   // the own log
   std::string webhook;                               // URL that alarms are posted to; empty: none
   Io* io = Io::Real();                               // not owned
   std::function<absl::Time()> now = absl::Now;
@@ -96,6 +98,8 @@ class Core {
   const CoreOptions& options() const { return options_; }
   const Cosigner& cosigner() const { return *cosigner_; }
   Hosts* hosts() { return &hosts_; }
+  // In <store>/tlog.
+  OwnLog* own_log() { return own_log_.get(); }
   Counters* counters() { return &counters_; }
 
  private:
@@ -103,6 +107,7 @@ class Core {
   Core(CoreOptions options, std::unique_ptr<Cosigner> cosigner);
   void ExpectStored();
   void WriteAlarm(absl::string_view kind, absl::string_view origin, absl::string_view text);
+  void EnterInOwnLog(absl::string_view origin, absl::string_view note);
   void GiveBack(const std::string& origin, std::unique_ptr<HostLog> log);
 
   const CoreOptions options_;
@@ -112,6 +117,7 @@ class Core {
   Fd receipts_log_;
   Fd alarms_log_;
   std::unique_ptr<Webhook> webhook_;
+  std::unique_ptr<OwnLog> own_log_;
   struct Heard {
     absl::Time last;
     bool silent = false;

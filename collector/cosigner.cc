@@ -15,6 +15,15 @@ Cosigner::Cosigner(std::string name, ledger::SigningKey key, std::function<uint6
   verifier_key_.name = name_;
   verifier_key_.type = ledger::SignatureType::kCosignature;
   verifier_key_.public_key = key_.public_key();
+  log_key_.name = name_ + "/log";
+  log_key_.public_key = key_.public_key();
+}
+
+std::string Cosigner::SignLog(const ledger::Checkpoint& checkpoint) const {
+  ledger::Note note{.text = checkpoint.ToText()};
+  const absl::MutexLock lock(&mutex_);
+  note.signatures = {ledger::SignNote(note.text, log_key_.name, key_)};
+  return note.ToString();
 }
 
 absl::StatusOr<Cosigner::Cosignature> Cosigner::Sign(absl::string_view note) const {

@@ -29,10 +29,17 @@ class Cosigner {
 
   const ledger::VerifierKey& key() const { return verifier_key_; }
 
+  // A checkpoint of the collector's own log, as a signed note (type 0x01). The same key: its
+  // origin,
+  // "<name>/log", is never the first line that a cosignature signs.
+  std::string SignLog(const ledger::Checkpoint& checkpoint) const;
+  const ledger::VerifierKey& log_key() const { return log_key_; }
+
  private:
   const std::string name_;
   const std::function<uint64_t()> now_s_;
   ledger::VerifierKey verifier_key_;
+  ledger::VerifierKey log_key_;
   mutable absl::Mutex mutex_;
   const ledger::SigningKey key_ ABSL_GUARDED_BY(mutex_);
 };

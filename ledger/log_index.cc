@@ -1,6 +1,5 @@
 #include "ledger/log_index.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "ledger/frame.h"
+#include "ledger/open_segment.h"
 
 namespace cairn::ledger {
 namespace {
@@ -79,7 +79,7 @@ absl::StatusOr<bool> LogIndex::Grow(Entry* entry) {
   if (entry->builder == nullptr) entry->builder = std::make_unique<IndexBuilder>();
   uint64_t at = entry->builder->next_offset();
   if (size == at) return false;
-  ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), entry->info.path, O_RDONLY | O_NOFOLLOW));
+  ASSIGN_OR_RETURN(const Fd fd, OpenSegment(entry->info.path));
   std::string buffer(std::min<uint64_t>(kReadBytes, size - at), '\0');
   while (at < size) {
     const ssize_t n = ::pread(fd.get(), buffer.data(), std::min<uint64_t>(buffer.size(), size - at),

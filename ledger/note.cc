@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "ledger/format.h"
 #include "ledger/hash.h"
 
@@ -120,6 +121,7 @@ absl::StatusOr<Note> Note::Parse(absl::string_view bytes) {
       return Bad("holds a control character");
     }
   }
+  if (!IsUtf8(bytes)) return Bad("is not UTF-8");
   const size_t split = bytes.rfind("\n\n");
   if (split == absl::string_view::npos) return Bad("no blank line before the signatures");
   Note note;

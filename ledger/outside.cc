@@ -1,5 +1,7 @@
 #include "ledger/outside.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -41,6 +43,9 @@ void Outside::AddReceipts(const std::string& dir) {
   for (size_t i = 0; i < std::min(names.size(), kMaxReceipts); ++i) {
     if (names[i].empty() || names[i][0] == '.') continue;
     const std::string place = absl::StrCat(dir, "/", names[i]);
+    // A pipe put there would never end.
+    struct stat st;
+    if (::lstat(place.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
     const auto text = ReadFile(place, kMaxNoteBytes);
     if (text.ok()) Add(*text, place, "receipt");
   }

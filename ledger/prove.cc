@@ -1,6 +1,5 @@
 #include "ledger/prove.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "base/status.h"
 #include "ledger/block.h"
 #include "ledger/format.h"
+#include "ledger/open_segment.h"
 #include "ledger/segments.h"
 #include "ledger/stream_verifier.h"
 
@@ -64,7 +64,7 @@ absl::StatusOr<Leaves> ReadLeaves(const std::string& dir, std::optional<uint64_t
   uint64_t done = 0;
   for (const SegmentInfo& segment : segments) {
     RETURN_IF_ERROR(verifier.BeginSegment(segment.path));
-    ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), segment.path, O_RDONLY | O_NOFOLLOW));
+    ASSIGN_OR_RETURN(const Fd fd, OpenSegment(segment.path));
     for (uint64_t left = segment.valid_bytes; left > 0;) {
       const ssize_t n = ::read(fd.get(), buffer.data(), std::min<uint64_t>(left, buffer.size()));
       if (n < 0 && errno == EINTR) continue;

@@ -1,6 +1,5 @@
 #include "ledger/reader.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,10 +12,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
-#include "base/io.h"
 #include "base/status.h"
 #include "ledger/block.h"
 #include "ledger/format.h"
+#include "ledger/open_segment.h"
 #include "ledger/segments.h"
 
 namespace cairn::ledger {
@@ -163,7 +162,7 @@ class LogReader::Impl {
     } else {
       next_epoch_ = 0;
     }
-    ASSIGN_OR_RETURN(file_, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
+    ASSIGN_OR_RETURN(file_, OpenSegment(path));
     segment_path_ = path;
     limit_ = limit;
     buffer_.clear();

@@ -1,6 +1,5 @@
 #include "ledger/search.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,11 +9,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/io.h"
 #include "base/status.h"
 #include "ledger/block.h"
 #include "ledger/frame.h"
 #include "ledger/hash.h"
+#include "ledger/open_segment.h"
 
 namespace cairn::ledger {
 namespace {
@@ -22,7 +21,7 @@ namespace {
 constexpr size_t kMaxProblems = 16;
 
 absl::StatusOr<std::string> ReadRange(const std::string& path, uint64_t offset, uint64_t size) {
-  ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
+  ASSIGN_OR_RETURN(const Fd fd, OpenSegment(path));
   std::string bytes(size, '\0');
   size_t have = 0;
   while (have < size) {

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "base/io.h"
+#include "ledger/open_segment.h"
 
 namespace cairn::ledger {
 namespace {
@@ -28,7 +28,7 @@ void AddRedacted(const BlockRange& range, std::vector<BlockRange>* ranges) {
 
 absl::Status Feed(const SegmentInfo& info, const std::function<void(uint64_t bytes)>& read,
                   StreamVerifier* verifier, std::string* unreadable) {
-  const auto fd = OpenFile(Io::Real(), info.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const auto fd = OpenSegment(info.path);
   if (!fd.ok()) {
     *unreadable = std::string(fd.status().message());
     return absl::OkStatus();

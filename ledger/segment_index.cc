@@ -1,6 +1,5 @@
 #include "ledger/segment_index.h"
 
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 #include <unistd.h>
@@ -12,11 +11,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
-#include "base/io.h"
 #include "base/status.h"
 #include "ledger/block_records.h"
 #include "ledger/frame.h"
 #include "ledger/hash.h"
+#include "ledger/open_segment.h"
 
 namespace cairn::ledger {
 namespace {
@@ -199,7 +198,7 @@ std::optional<uint64_t> IndexBuilder::Details(const ProcessKey& key) const {
 SegmentIndex IndexBuilder::Finish() && { return std::move(*impl_).Finish(); }
 
 absl::StatusOr<SegmentIndex> BuildIndex(const std::string& segment_path, uint64_t limit) {
-  ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), segment_path, O_RDONLY | O_NOFOLLOW));
+  ASSIGN_OR_RETURN(const Fd fd, OpenSegment(segment_path));
   IndexBuilder builder;
   std::string buffer(kReadBytes, '\0');
   while (builder.next_offset() < limit) {

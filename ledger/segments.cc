@@ -1,6 +1,5 @@
 #include "ledger/segments.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,11 +11,12 @@
 #include "base/io.h"
 #include "base/status.h"
 #include "ledger/format.h"
+#include "ledger/open_segment.h"
 
 namespace cairn::ledger {
 
 absl::StatusOr<SegmentHeader> ReadHeader(const std::string& path) {
-  ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW));
+  ASSIGN_OR_RETURN(const Fd fd, OpenSegment(path));
   std::string bytes(kHeaderPrefixBytes + kMaxHeaderBytes, '\0');
   const ssize_t n = ::pread(fd.get(), bytes.data(), bytes.size(), 0);
   if (n < 0) return ErrnoStatus(errno, absl::StrCat("read ", path));

@@ -48,6 +48,13 @@ absl::Status StreamVerifier::Impl::TakeUrgentBlock(absl::string_view stored) {
     return FailHere("block", parsed.message());
   }
   const EventType type = block.records(0).type();
+  for (int i = 0; block.records_size() > 1 && i < block.records_size(); ++i) {
+    const EventType each = block.records(i).type();
+    if (each == AGENT_EPOCH_OPEN)
+      return FailHere("open", "an epoch's opening does not stand alone");
+    if (each == AGENT_EPOCH_CLOSE)
+      return FailHere("close", "an epoch's close does not stand alone");
+  }
   if (state_.size == epoch_first_) {
     if (type != AGENT_EPOCH_OPEN)
       return FailHere("open", "the epoch's first block does not open it");
@@ -133,8 +140,13 @@ absl::Status StreamVerifier::Impl::TakeRedacted(absl::string_view body) {
   if (redacted->first_sequence != state_.next_sequence || redacted->count == 0) {
     return FailHere("sequence", "a redacted block is out of order");
   }
+  if (state_.size == epoch_first_) {
+    return FailHere("open", "the epoch's first block does not open it");
+  }
+  if (!close_reason_.empty()) return FailHere("closed", "a block after the epoch's close");
   Extend(redacted->leaf, redacted->count);
   RETURN_IF_ERROR(CheckTag(body.substr(kHashBytes, kTagBytes)));
+  redacted_ = true;
   if (options_.on_redacted) {
     options_.on_redacted({state_.size - 1, state_.size, redacted->first_sequence,
                           redacted->first_sequence + redacted->count});

@@ -12,13 +12,17 @@ absl::Status StreamVerifier::Impl::TakeCommit(absl::string_view body) {
   const absl::StatusOr<Commit> commit = ParseCommit(body);
   if (!commit.ok()) return FailHere("commit", commit.status().message());
   if (commit->size != state_.size) {
-    return FailSinceCheckpoint(
+    const absl::Status failed = FailSinceCheckpoint(
         "commit", absl::StrCat("COMMIT of ", commit->size, " blocks stands behind ", state_.size));
+    if (commit->size < state_.size) return failed;
+    finding_->end_block = state_.size + 1;  // one is missing, wherever it stood
+    finding_->end_sequence = state_.next_sequence + 1;
+    return absl::DataLossError(finding_->ToString());
   }
   if (commit->chain != state_.chain) {
     return FailSinceCheckpoint("chain", "the blocks do not hash to the chain value of the COMMIT");
   }
-  if (commit->durable_offset > offset_) {
+  if (commit->durable_offset > offset_ && !redacted_) {
     return FailHere("commit", "a COMMIT states more durable bytes than stand before it");
   }
   durable_offset_ = std::max(durable_offset_, commit->durable_offset);

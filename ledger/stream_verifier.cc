@@ -63,7 +63,7 @@ absl::Status StreamVerifier::Impl::BeginSegment(absl::string_view file) {
   commits_.clear();
   close_reason_.clear();
   offset_ = durable_offset_ = epoch_records_ = 0;
-  header_seen_ = opened_ = sealed_ = false;
+  header_seen_ = opened_ = sealed_ = redacted_ = false;
   return absl::OkStatus();
 }
 

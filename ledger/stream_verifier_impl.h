@@ -40,8 +40,8 @@ class StreamVerifier::Impl {
   SegmentHeader header_;
   std::optional<Finding> finding_;
   std::string file_;
-  std::string buffer_;  // an incomplete frame
-  uint64_t offset_ = 0;
+  std::string buffer_;   // an incomplete frame
+  uint64_t offset_ = 0;  // in this file
   uint64_t checkpointed_ = 0;
   uint64_t durable_offset_ = 0;
   uint64_t last_wall_ns_ = 0;
@@ -52,6 +52,7 @@ class StreamVerifier::Impl {
   bool header_seen_ = false;
   bool opened_ = false;
   bool sealed_ = false;
+  bool redacted_ = false;  // offsets stated in this segment are the log's, not this copy's
 
  private:
   struct CommittedRoot {

@@ -56,6 +56,7 @@ class LogVerifier {
   void HandIn(size_t index, SegmentCheck check) ABSL_LOCKS_EXCLUDED(mutex_);
   void Take(SegmentCheck check);
   void Link(const SegmentCheck& check);
+  std::optional<Mismatch> Compare(const SegmentEnd& before, const SegmentCheck& check) const;
   void Count(const SegmentCheck& check);
   void JudgeTail();
   void JudgeOutside();
@@ -229,18 +230,11 @@ void LogVerifier::Take(SegmentCheck check) {
 }
 
 void LogVerifier::Link(const SegmentCheck& check) {
-  if (!check.header_seen || (!last_.has_value() && check.header.epoch() != 0)) return;
+  if (!check.header_seen) return;
   SegmentEnd before;
   before.state = LogState::Beginning(check.header.origin());
-  if (last_.has_value()) {
-    if (last_->finding.has_value() && last_->finding->code != "torn") return;
-    before = last_->end;
-  }
-  std::optional<Mismatch> mismatch = CheckLink(before, check.header);
-  if (!mismatch && !check.epoch_key.empty() &&
-      !KeyAsAnnounced(before, check.header, check.epoch_key)) {
-    mismatch = Mismatch{"open", "the epoch's key is not the one the epoch before announced"};
-  }
+  if (last_.has_value()) before = last_->end;
+  const std::optional<Mismatch> mismatch = Compare(before, check);
   if (!mismatch) return;
   Finding finding;
   finding.code = mismatch->code;
@@ -251,6 +245,29 @@ void LogVerifier::Link(const SegmentCheck& check) {
   finding.end_sequence = std::max(check.header.first_sequence(), finding.first_sequence + 1);
   finding.file = check.info.path;
   Found(std::move(finding));
+}
+
+std::optional<Mismatch> LogVerifier::Compare(const SegmentEnd& before,
+                                             const SegmentCheck& check) const {
+  if (!last_.has_value()) {
+    if (directory_ && check.header.epoch() != check.info.epoch) {
+      return Mismatch{"gap", absl::StrCat("epoch ", check.header.epoch(),
+                                          " under the name of epoch ", check.info.epoch)};
+    }
+    if (check.header.epoch() != 0) return std::nullopt;
+  } else if (last_->finding.has_value() && last_->finding->code != "torn") {
+    return std::nullopt;
+  }
+  SegmentEnd there = before;
+  // An exported copy is not as long as the log it is of.
+  if (last_.has_value() && !last_->redacted.empty())
+    there.bytes = check.header.previous_valid_bytes();
+  std::optional<Mismatch> mismatch = CheckLink(there, check.header);
+  if (!mismatch && !check.epoch_key.empty() &&
+      !KeyAsAnnounced(before, check.header, check.epoch_key)) {
+    mismatch = Mismatch{"open", "the epoch's key is not the one the epoch before announced"};
+  }
+  return mismatch;
 }
 
 void LogVerifier::Count(const SegmentCheck& check) {
@@ -304,6 +321,7 @@ void LogVerifier::JudgeTail() {
   if (checkpoint_file_.has_value() && checkpoint_file_->segment == name) {
     durable = std::max(durable, checkpoint_file_->offset);
   }
+  if (!last.redacted.empty()) durable = 0;  // counted in the log, not in this copy
   const bool torn = last.torn || (last.finding.has_value() && last.finding->code == "frame");
   const bool harmless = torn && last.end.bytes >= durable && !last.end.sealed;
   if (last.finding.has_value() && !harmless) Found(*last.finding);

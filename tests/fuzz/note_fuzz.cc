@@ -22,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   cairn::ledger::VerifierKey::Parse(bytes).IgnoreError();
   const auto proof = cairn::ledger::BlockProof::Parse(bytes);
   if (proof.ok() && proof->ToString() != bytes) std::abort();
+  if (proof.ok()) cairn::ledger::CheckProof(*proof, "x", {}).status().IgnoreError();
   const auto rotated = cairn::ledger::RotatedKey(bytes);
   if (rotated.ok()) cairn::ledger::CheckRotation(bytes, *rotated).IgnoreError();
   const auto file = cairn::ledger::ParseCheckpointFile(bytes);
