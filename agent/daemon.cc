@@ -36,7 +36,7 @@ absl::Status Daemon::Run() {
   while (!stopping_) {
     Wait();
     HandleSignals();
-    if (Drain() > 0) ledger_->Flush();
+    DrainAll();
     if (std::exchange(receipts_ready_, false)) CheckReceipts();
     if (std::exchange(control_ready_, false)) control_->Serve();
     DoWhatIsDue();
@@ -96,10 +96,21 @@ void Daemon::HandleSignals() {
   }
 }
 
+// What was handed out is settled once it is written: a kill before that leaves it in the rings.
+void Daemon::DrainAll() {
+  do {
+    if (Drain() > 0) {
+      ledger_->Flush();
+      (void)ledger_->Tick();
+    }
+    capture_->Settle();
+  } while (capture_->more());
+}
+
 size_t Daemon::Drain() {
   size_t events = 0;
   capture_->Drain([this, &events](const capture::Captured& captured) {
-    if (own_traffic_->Is(captured)) return;
+    if (own_traffic_->Is(captured) || resume_.Recorded(captured)) return;
     ++events;
     writer_->See(captured);
     recorder_->Take(captured);
@@ -177,11 +188,18 @@ void Daemon::TakeOwn(const Record& record, bool urgent) {
   recorder_->TakeOwn(record, capture_->FindProcess(static_cast<uint32_t>(::getpid())), urgent);
 }
 
+// With a file `restart` beside the control socket, which an upgrade makes, the next cairnd goes
+// on where this one stops, and the kernel captures for it meanwhile.
 absl::Status Daemon::Stop() {
   Notify("STOPPING=1");
-  // What the watermark still holds back is a millisecond away.
-  ::usleep(2000);
-  Drain();
+  const std::string& socket = config_.control().socket();
+  const std::string restart = socket.substr(0, socket.find_last_of('/')) + "/restart";
+  if (::unlink(restart.c_str()) == 0) {
+    capture_->Keep();
+  } else {
+    capture_->Detach();
+  }
+  DrainAll();
   recorder_->TakeNotices(BootNs());
   recorder_->DeclareGivenUp();
   TakeOwn(StopRecord(stop_reason_), true);

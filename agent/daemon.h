@@ -15,6 +15,7 @@
 #include "agent/receipts.h"
 #include "agent/recorder.h"
 #include "agent/reloader.h"
+#include "agent/resume.h"
 #include "agent/room_keeper.h"
 #include "base/fd.h"
 #include "ledger/incarnation.h"
@@ -42,11 +43,13 @@ class Daemon {
 
   absl::Status OpenLog();
   absl::Status OpenKernel();
+  void TakeOver();
   absl::Status OpenDoors();
   void RecordStart(const std::string& config_path);
 
   void Wait();
   void HandleSignals();
+  void DrainAll();
   size_t Drain();
   void CheckReceipts();
   void DoWhatIsDue();
@@ -79,6 +82,7 @@ class Daemon {
   std::unique_ptr<capture::Capture> capture_;
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<ControlServer> control_;
+  Resume resume_;
   Fd signals_;
   Fd epoll_;
 

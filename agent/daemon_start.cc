@@ -236,18 +236,32 @@ absl::Status Daemon::OpenKernel() {
   options.audit = AuditModeOf(config_.capture().audit());
   options.bpf = config_.capture().backend() != "audit-only";
   options.ring_bytes = config_.capture().ring_bytes();
+  options.pin_dir = config_.capture().pin_dir();
+  options.push_down = !config_.capture().no_push_down();
+  options.process_rate = config_.capture().process_rate();
   options.own_paths = {config_.log().dir(), config_.keys().dir(), config_.policy().dir()};
   options.env = {config_.capture().env().begin(), config_.capture().env().end()};
   options.state_dir = StateDir(config_.capture());
   if (config_.capture().protect()) options.shield = ShieldOf(config_, log_dir_);
   ASSIGN_OR_RETURN(capture_, capture::Capture::Start(options));
-  RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted()));
+  TakeOver();
+  RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted(), policy::GuardsOf(*policy.policy)));
   reloader_ = std::make_unique<Reloader>(
       std::move(policy_options), config_.receipts().wait_ms() * kMillisecondNs, std::move(policy));
   keeper_ = std::make_unique<RoomKeeper>(config_.log());
   ConnectLog();
   if (!Watch(epoll_.get(), capture_->wait_fd(), EPOLLONESHOT)) return ErrnoStatus(errno, "epoll");
   return absl::OkStatus();
+}
+
+// What the kernel kept while no cairnd ran comes out of the rings next.
+void Daemon::TakeOver() {
+  const uint64_t from_ns = capture_->resumed_from_ns();
+  if (from_ns == 0) return;
+  const absl::Status read = resume_.Read(log_dir_, BootId(), from_ns);
+  if (!read.ok()) LogError("what was recorded since ", from_ns, " ns: ", read.message());
+  for (const Record& record : resume_.told()) capture_->Told(record);
+  LogInfo("going on with the rings of the run before, from boot time ", from_ns, " ns");
 }
 
 void Daemon::RecordStart(const std::string& config_path) {

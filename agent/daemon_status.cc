@@ -23,6 +23,7 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_audit_reason(capture_->audit_reason());
   status->set_protection(capture_->protection());
   status->set_canary(capture_->canary());
+  status->set_pins(capture_->pins());
   status->set_resident_bytes(ResidentBytes());
 
   const policy::LoadResult& policy = reloader_->current();
@@ -60,6 +61,7 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_dropped(counts.dropped);
   status->set_lost(counts.lost);
   status->set_refused(counts.refused);
+  status->set_limited(counts.limited);
   for (const auto& [key, count] : counts.loss_by) {
     auto* loss = status->add_losses();
     loss->set_source(key.first);

@@ -76,6 +76,8 @@ Record StartRecord(const config::AgentConfig& config, const capture::Capture& ca
   run->set_binary_digest(binary_digest.data(), binary_digest.size());
   run->set_config_digest(config_digest.data(), config_digest.size());
   run->set_environment(config.environment());
+  run->set_resumed(capture.resumed_from_ns() != 0);
+  run->set_pins(capture.pins());
   run->set_snapshot_processes(static_cast<uint32_t>(capture.snapshot_processes()));
   return record;
 }

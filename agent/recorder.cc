@@ -37,9 +37,16 @@ void Recorder::CountLoss(const Loss& loss) {
   counts_.loss_by[{loss.source(), loss.reason()}] += loss.count();
 }
 
+void Recorder::CountLimit(const Record& record) {
+  if (record.type() == AGENT_LIMIT_STOP && record.limit().types_size() != 0) {
+    counts_.limited += record.limit().suppressed();
+  }
+}
+
 void Recorder::Take(const capture::Captured& captured) {
   ++counts_.seen;
   if (captured.record->has_loss()) CountLoss(captured.record->loss());
+  CountLimit(*captured.record);
   const Process* process = captured.subject != nullptr ? &captured.subject->process : nullptr;
   decision_.verdict = policy::Verdict::kDrop;
   decision_.rules.clear();

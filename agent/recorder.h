@@ -29,6 +29,7 @@ struct Counts {
   uint64_t refused = 0;   // wanted, but storage did not take them
   uint64_t given_up = 0;  // wanted, and given up because the disk is full
   uint64_t lost = 0;      // sum of agent.loss
+  uint64_t limited = 0;   // sum of agent.limit_stop for a process's rate
   std::array<uint64_t, 256> by_type{};                              // recorded, by EventType
   std::map<std::pair<std::string, std::string>, uint64_t> loss_by;  // source, reason
 };
@@ -75,6 +76,7 @@ class Recorder {
   absl::Status Try(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
   void StartFault(const absl::Status& status);
   void CountLoss(const Loss& loss);
+  void CountLimit(const Record& record);
 
   bool GivesUp(EventType type);
 

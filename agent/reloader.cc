@@ -65,19 +65,30 @@ uint64_t Reloader::Poll(uint64_t now_ns) {
 // neither misses an event.
 void Reloader::TakeEffect() {
   policy::Wanted both = current_.policy->wanted();
-  both.types |= pending_->result.policy->wanted().types;
-  absl::Status filtered = parts_.capture->SetWanted(both);
-  parts_.capture->Drain([this](const capture::Captured& captured) {
-    parts_.writer->See(captured);
-    parts_.recorder->Take(captured);
-  });
+  const policy::Wanted& next = pending_->result.policy->wanted();
+  both.types |= next.types;
+  both.env.insert(both.env.end(), next.env.begin(), next.env.end());
+  both.exe_hash |= next.exe_hash;
+  absl::Status filtered = parts_.capture->SetWanted(
+      both, policy::GuardsOf(*current_.policy).Union(policy::GuardsOf(*pending_->result.policy)));
+  do {
+    parts_.capture->Drain([this](const capture::Captured& captured) {
+      parts_.writer->See(captured);
+      parts_.recorder->Take(captured);
+    });
+    parts_.ledger->Flush();
+    (void)parts_.ledger->Tick();
+    parts_.capture->Settle();
+  } while (parts_.capture->more());
   parts_.recorder->TakeNotices(BootNs());
   ++generation_;
   current_ = std::move(pending_->result);
   pending_.reset();
   parts_.ledger->SetPolicy(generation_, current_.policy->digest());
   parts_.recorder->SetPolicy(current_.policy);
-  if (filtered.ok()) filtered = parts_.capture->SetWanted(current_.policy->wanted());
+  if (filtered.ok())
+    filtered =
+        parts_.capture->SetWanted(current_.policy->wanted(), policy::GuardsOf(*current_.policy));
   if (!filtered.ok()) LogError("kernel filter: ", filtered.message());
   LogInfo("policy generation ", generation_, " in force");
 }

@@ -64,6 +64,7 @@ void FillDefaults(config::AgentConfig* config) {
   Default(capture->mutable_backend(), "auto");
   if (capture->ring_bytes() == 0) capture->set_ring_bytes(1 << 20);
   Default(capture->mutable_state_dir(), "/var/lib/cairn/capture");
+  if (capture->process_rate() == 0) capture->set_process_rate(10000);
   Default(config->mutable_control()->mutable_socket(), "/run/cairn/control.sock");
   if (config->receipts().wait_ms() == 0) config->mutable_receipts()->set_wait_ms(2000);
 }
@@ -123,6 +124,9 @@ absl::Status Check(const config::AgentConfig& config) {
   RETURN_IF_ERROR(CheckPath("log.dir", config.log().dir()));
   RETURN_IF_ERROR(CheckPath("policy.dir", config.policy().dir()));
   RETURN_IF_ERROR(CheckPath("policy.state_dir", config.policy().state_dir()));
+  if (!config.capture().pin_dir().empty()) {
+    RETURN_IF_ERROR(CheckPath("capture.pin_dir", config.capture().pin_dir()));
+  }
   RETURN_IF_ERROR(CheckPath("control.socket", config.control().socket()));
   return CheckRecipients(config.log());
 }

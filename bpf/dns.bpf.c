@@ -89,7 +89,7 @@ static __always_inline void see_packet(struct __sk_buff *skb, u32 out)
 	struct dns_event *event;
 	u32 at, len;
 
-	if (!wanted(TYPE_NET_DNS))
+	if (!active(filter_get()) || !wanted(TYPE_NET_DNS))
 		return;
 	event = bpf_map_lookup_elem(&dns_scratch, &out);
 	if (!event)

@@ -7,14 +7,21 @@
 #ifndef CAIRN_BPF_EMIT_H_
 #define CAIRN_BPF_EMIT_H_
 
-#include "maps.h"
-#include "types.h"
+#include "guard.h"
+#include "limit.h"
 
 static __always_inline struct event_filter *filter_get(void)
 {
 	u32 zero = 0;
 
 	return bpf_map_lookup_elem(&filters, &zero);
+}
+
+/* Programs outlive the agent that loaded them; when the next one has attached its own, it
+ * writes its generation to the filter: from then on these do nothing and those do all. */
+static __always_inline bool active(struct event_filter *filter)
+{
+	return filter && filter->generation == generation;
 }
 
 static __always_inline bool wanted(u32 type)
@@ -52,6 +59,7 @@ static __always_inline void *event_begin(struct scratch *s, u8 type, u8 layout, 
 	header->call = 0;
 	header->reserved = 0;
 	s->used = sizeof(*header) + size;
+	s->path_end = 0;
 	__builtin_memset(s->data + sizeof(*header), 0, size);
 	return s->data + sizeof(*header);
 }
@@ -80,21 +88,25 @@ static __always_inline void reader_wake(void *ring, struct event_filter *filter)
 		bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Sends `used` bytes that begin with a header. What cannot be sent is counted, by cpu, ring
- * and type. */
+/* Sends `used` bytes that begin with a header. What is not sent is counted, by cpu, ring and
+ * type. */
 static __always_inline void submit_bytes(void *data, u32 used, u32 type, u32 ring)
 {
 	struct event_header *header = data;
 	u32 cpu = bpf_get_smp_processor_id();
 	struct event_counters *counts = bpf_map_lookup_elem(&counters, &cpu);
 	u32 index = cpu * RINGS + ring;
+	u64 *missed;
 	void *map;
 
 	if (!counts || ring >= RINGS)
 		return;
 	__sync_fetch_and_add(&counts->produced[ring], 1);
+	missed = &counts->dropped[ring][type & (EVENT_TYPES - 1)];
 	map = bpf_map_lookup_elem(&rings, &index);
-	if (map) {
+	if (map && over_rate(header, map, type, ring)) {
+		missed = &counts->limited[ring][type & (EVENT_TYPES - 1)];
+	} else if (map) {
 		header->time_ns = bpf_ktime_get_boot_ns();
 		if (bpf_ringbuf_output(map, data, used,
 				       ring == RING_CRITICAL ? BPF_RB_FORCE_WAKEUP
@@ -104,7 +116,7 @@ static __always_inline void submit_bytes(void *data, u32 used, u32 type, u32 rin
 			return;
 		}
 	}
-	__sync_fetch_and_add(&counts->dropped[ring][type & (EVENT_TYPES - 1)], 1);
+	__sync_fetch_and_add(missed, 1);
 }
 
 static __always_inline void event_submit(struct scratch *s, u32 ring)
@@ -112,6 +124,8 @@ static __always_inline void event_submit(struct scratch *s, u32 ring)
 	struct event_header *header = (struct event_header *)s->data;
 	u32 used = s->used;
 
+	if (stays_here(s, header))
+		return;
 	if (used > EVENT_BYTES)
 		used = EVENT_BYTES;
 	submit_bytes(s->data, used, header->type, ring);

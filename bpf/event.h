@@ -16,6 +16,10 @@
 #define EVENT_STATIC_ASSERT(condition, message) static_assert(condition, message)
 #endif
 
+/* Raise it when what one run leaves in pinned maps is not what the next one expects: records,
+ * shared maps, the scratch. */
+enum { EVENT_FORMAT = 1 };
+
 enum event_limit {
 	EVENT_TYPES = 256,     /* cairn.EventType fits a byte */
 	EVENT_PATH_LEN = 4096, /* bytes of one path */
@@ -25,12 +29,19 @@ enum event_limit {
 	EVENT_PATH_DEPTH = 64, /* components of one path */
 	EVENT_BYTES = 57344,   /* of one record, all in all */
 	EVENT_CPUS = 1024,
-	EVENT_CALLS = 600, /* system call numbers of one ABI */
-	EVENT_OWN = 8,	   /* processes whose own I/O is not captured */
+	EVENT_CALLS = 600,	  /* system call numbers of one ABI */
+	EVENT_OWN = 8,		  /* processes whose own I/O is not captured */
+	EVENT_TOP_LEN = 40,	  /* of the first components of a path, as a guard has them */
+	EVENT_BUCKETS = 1024,	  /* processes whose rate is limited at a time */
+	EVENT_LIMITED_TYPES = 64, /* types that can be: those below it */
 };
 
-/* Rings, by importance: a flood of one cannot push out another. */
-enum event_ring { RING_CRITICAL, RING_NORMAL, RING_BULK, RINGS };
+/*
+ * Rings, by importance: a flood of one cannot push out another. `attempt` has what belongs to
+ * the critical kinds and anybody can make any number of: failed calls, writes below /proc,
+ * changes of BPF maps.
+ */
+enum event_ring { RING_CRITICAL, RING_ATTEMPT, RING_NORMAL, RING_BULK, RINGS };
 
 /* What a system call number means to us, whatever the ABI; index of the handler. */
 enum event_call {
@@ -153,6 +164,7 @@ struct event_creds {
 struct event_task {
 	__u64 start_ns; /* the new process of a fork; of an exec the same as the header's */
 	__u64 parent_start_ns;
+	__u64 exec_id; /* task_struct.self_exec_id: rises with each exec */
 	__u32 pid;
 	__u32 ppid;
 	__u32 auid;
@@ -166,7 +178,7 @@ struct event_task {
 	__u32 ns_mount, ns_pid, ns_net, ns_user, ns_uts, ns_ipc, ns_cgroup;
 	char comm[16];
 };
-EVENT_STATIC_ASSERT(sizeof(struct event_task) == 32 + 56 + 16 + 40 + 16, "layout");
+EVENT_STATIC_ASSERT(sizeof(struct event_task) == 40 + 56 + 16 + 40 + 16, "layout");
 
 struct event_exit {
 	__u32 code; /* as wait(2) */
@@ -250,10 +262,46 @@ EVENT_STATIC_ASSERT(sizeof(struct event_string) == 8, "layout");
 
 /* ---- shared maps ---- */
 
-/* One per cpu. Written by that cpu only, atomically: an interrupt may come between. */
+/*
+ * One per cpu. Counted by that cpu only, atomically: an interrupt may come between.
+ * produced = in the ring + dropped + limited, for each ring and type.
+ */
 struct event_counters {
 	__u64 produced[RINGS];
 	__u64 dropped[RINGS][EVENT_TYPES];
+	__u64 limited[RINGS][EVENT_TYPES];
+	__u64 declared[RINGS][EVENT_TYPES]; /* of `dropped`, in the log; user space writes it */
+};
+
+/* A process over its rate while a ring was nearly full. Counts only rise, also from owner to
+ * owner; user space gives a bucket back when its process has been quiet. */
+struct event_bucket {
+	__u64 start_ns; /* of the process; 0: free */
+	__u32 pid;
+	__u32 reserved;
+	__u64 filled_ns; /* when tokens were last added */
+	__s64 tokens;
+	__u64 limited[EVENT_LIMITED_TYPES];
+	__u64 declared[EVENT_LIMITED_TYPES]; /* of those, in the log; user space writes it */
+};
+
+/* What an event's path must begin with for some rule to want it: the last one or two components
+ * walked, as they stand in the record ("lib/var/"), cut. */
+struct event_guard {
+	__u32 type; /* cairn.EventType */
+	char top[EVENT_TOP_LEN];
+};
+
+/* The types no rule can want of a process as it is now: one image, one set of credentials. */
+struct event_verdict {
+	__u64 start_ns;
+	__u64 exec_id; /* task_struct.self_exec_id */
+	__u64 epoch;   /* of the filter it was made for */
+	__u32 uid;
+	__u32 euid;
+	__u32 auid;
+	__u32 reserved;
+	__u64 muted[EVENT_TYPES / 64];
 };
 
 /* Written by user space, read by every probe. */
@@ -264,6 +312,17 @@ struct event_filter {
 	__u32 own[EVENT_OWN];		/* process ids; 0: none */
 	__u32 asleep;			/* the reader sleeps: wake it (cleared by who does) */
 	__u32 env;			/* the environment of an exec is wanted */
+	/* By type: whether push-down judges it, and by what: by path, that no guard lets it
+	 * through; by process, that a verdict mutes it. One that fails all stays here. */
+	__u64 guarded[EVENT_TYPES / 64];
+	__u64 by_path[EVENT_TYPES / 64];
+	__u64 by_process[EVENT_TYPES / 64];
+	__u64 epoch;	    /* of verdicts */
+	__u64 settled_ns;   /* all that was handed out before is in the log */
+	__u32 format;	    /* EVENT_FORMAT */
+	__u32 generation;   /* programs of another one do nothing */
+	__u64 ring_bytes;   /* of each ring */
+	__u64 process_rate; /* events a second */
 };
 
 /* ---- the agent's protection of itself (shield.bpf.c) ---- */

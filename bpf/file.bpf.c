@@ -83,7 +83,7 @@ static __always_inline void write_proc(struct scratch *s, struct file *file, s32
 			s->used = from + (len & 255);
 		string_end(s, at, STRING_VALUE, 0, s->args[2]);
 	}
-	event_submit(s, RING_NORMAL);
+	event_submit(s, RING_ATTEMPT);
 }
 
 SEC("tp_btf/sys_exit")
@@ -132,74 +132,58 @@ int call_copy(u64 *ctx)
 	return 0;
 }
 
-/* Calls that name one path: (path, a, b) or (fd, path, a, b). */
-SEC("tp_btf/sys_exit")
-int call_path(u64 *ctx)
-{
-	struct scratch *s = scratch_get();
-	struct event_file *body;
-	s32 fd = AT_FDCWD_VALUE;
+/* A call that names one path: (path, a, b) or (fd, path, a, b). */
+struct path_call {
+	s32 fd;
 	u64 path, a, b;
-	u8 type = TYPE_FILE_CREATE;
+};
 
-	if (!s)
-		return 0;
-	path = s->args[0];
-	a = s->args[1];
-	b = s->args[2];
-	switch (s->call) {
-	case CALL_UTIMENSAT:
-	case CALL_MKDIRAT:
-	case CALL_MKNODAT:
-	case CALL_UNLINKAT:
-	case CALL_FCHMODAT:
-	case CALL_FCHOWNAT:
-		fd = s->args[0];
-		path = s->args[1];
-		a = s->args[2];
-		b = s->args[3];
-		break;
-	case CALL_SYMLINK:
-		path = s->args[1];
-		break;
-	case CALL_SYMLINKAT:
-		fd = s->args[1];
-		path = s->args[2];
-		break;
+static __always_inline void path_arguments(struct scratch *s, struct path_call *to)
+{
+	bool at = s->call == CALL_UTIMENSAT || s->call == CALL_MKDIRAT || s->call == CALL_MKNODAT ||
+		  s->call == CALL_UNLINKAT || s->call == CALL_FCHMODAT || s->call == CALL_FCHOWNAT;
+
+	to->fd = at ? s->args[0] : AT_FDCWD_VALUE;
+	to->path = at ? s->args[1] : s->args[0];
+	to->a = at ? s->args[2] : s->args[1];
+	to->b = at ? s->args[3] : s->args[2];
+	if (s->call == CALL_SYMLINK) {
+		to->path = s->args[1];
+	} else if (s->call == CALL_SYMLINKAT) {
+		to->fd = s->args[1];
+		to->path = s->args[2];
 	}
-	switch (s->call) {
+}
+
+static __always_inline u8 path_type(u32 call)
+{
+	switch (call) {
 	case CALL_UNLINK:
 	case CALL_UNLINKAT:
 	case CALL_RMDIR:
-		type = TYPE_FILE_DELETE;
-		break;
+		return TYPE_FILE_DELETE;
 	case CALL_CHMOD:
 	case CALL_FCHMODAT:
-		type = TYPE_FILE_CHMOD;
-		break;
+		return TYPE_FILE_CHMOD;
 	case CALL_CHOWN:
 	case CALL_LCHOWN:
 	case CALL_FCHOWNAT:
-		type = TYPE_FILE_CHOWN;
-		break;
+		return TYPE_FILE_CHOWN;
 	case CALL_TRUNCATE:
-		type = TYPE_FILE_TRUNCATE;
-		break;
+		return TYPE_FILE_TRUNCATE;
 	case CALL_SETXATTR:
-		type = TYPE_FILE_XATTR;
-		break;
+		return TYPE_FILE_XATTR;
 	case CALL_UTIMES:
 	case CALL_UTIMENSAT:
-		type = TYPE_FILE_UTIMES;
-		break;
+		return TYPE_FILE_UTIMES;
 	}
-	if (!wanted(type))
-		return 0;
-	if (type == TYPE_FILE_UTIMES && !path) {
-		bpf_tail_call(ctx, &handlers, CALL_FCHMOD); /* utimensat(fd, NULL): an fd call */
-		return 0;
-	}
-	body = begin_file(s, type, NULL, -1);
+	return TYPE_FILE_CREATE;
+}
+
+/* What was asked for beside the path. */
+static __always_inline void put_asked(struct scratch *s, struct event_file *body, u8 type, u64 a,
+				      u64 b)
+{
 	if (type == TYPE_FILE_CHOWN) {
 		body->uid = a;
 		body->gid = b;
@@ -217,13 +201,40 @@ int call_path(u64 *ctx)
 		body->asked = a;
 		body->mode = type == TYPE_FILE_CREATE ? a & MODE_TYPE : 0;
 	}
-	if (!slot_use(s, body, type))
-		put_named(s, STRING_ARGUMENT, STRING_BASE, path, fd);
-	if (s->call == CALL_SYMLINK || s->call == CALL_SYMLINKAT)
-		put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);
-	/* Read again, so that the verifier need not walk the path once for each type. */
+}
+
+/* The type is read again, so that the verifier need not walk the path once for each. */
+static __always_inline void put_xattr_name(struct scratch *s)
+{
 	if (((struct event_header *)s->data)->type == TYPE_FILE_XATTR)
 		put_argument(s, STRING_NAME, s->args[1], EVENT_NAME_LEN);
+}
+
+SEC("tp_btf/sys_exit")
+int call_path(u64 *ctx)
+{
+	struct scratch *s = scratch_get();
+	struct path_call call;
+	struct event_file *body;
+	u8 type;
+
+	if (!s)
+		return 0;
+	type = path_type(s->call);
+	if (!wanted(type))
+		return 0;
+	path_arguments(s, &call);
+	if (type == TYPE_FILE_UTIMES && !call.path) {
+		bpf_tail_call(ctx, &handlers, CALL_FCHMOD); /* utimensat(fd, NULL): an fd call */
+		return 0;
+	}
+	body = begin_file(s, type, NULL, -1);
+	put_asked(s, body, type, call.a, call.b);
+	if (!slot_use(s, body, type))
+		put_named(s, STRING_ARGUMENT, STRING_BASE, call.path, call.fd);
+	if (s->call == CALL_SYMLINK || s->call == CALL_SYMLINKAT)
+		put_argument(s, STRING_TARGET_ARGUMENT, s->args[0], EVENT_PATH_LEN);
+	put_xattr_name(s);
 	event_submit(s, RING_NORMAL);
 	return 0;
 }
@@ -251,18 +262,10 @@ int call_fd(u64 *ctx)
 	fd = s->args[0];
 	file = file_of(fd);
 	body = begin_file(s, type, file, fd);
-	if (type == TYPE_FILE_CHMOD)
-		body->asked = s->args[1];
-	else if (type == TYPE_FILE_CHOWN) {
-		body->uid = s->args[1];
-		body->gid = s->args[2];
-	} else if (type == TYPE_FILE_TRUNCATE)
-		body->size = s->args[1];
+	put_asked(s, body, type, s->args[1], s->args[2]);
 	if (file)
 		put_file_path(s, STRING_PATH, file);
-	/* Read again, so that the verifier need not walk the path once for each type. */
-	if (((struct event_header *)s->data)->type == TYPE_FILE_XATTR)
-		put_argument(s, STRING_NAME, s->args[1], EVENT_NAME_LEN);
+	put_xattr_name(s);
 	event_submit(s, RING_NORMAL);
 	return 0;
 }
@@ -354,7 +357,7 @@ int enter_close(u64 *ctx)
 	struct scratch *s;
 	struct file *file;
 
-	if (!filter || ctx[1] != (compat ? CLOSE_COMPAT : CLOSE_NATIVE) || is_own(filter) ||
+	if (!active(filter) || ctx[1] != (compat ? CLOSE_COMPAT : CLOSE_NATIVE) || is_own(filter) ||
 	    !wanted(TYPE_FILE_CLOSE))
 		return 0;
 	s = scratch_get();

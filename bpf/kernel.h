@@ -213,6 +213,7 @@ struct task_struct {
 	int exit_code;
 	u32 flags;
 	u64 start_boottime;
+	u64 self_exec_id;
 	char comm[16];
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
@@ -337,6 +338,7 @@ struct io_link {
  * which the kernel turns into loads that yield 0 on a fault; before that each read is a
  * helper call. `typed_reads` is constant at load, so the verifier drops the other half.
  */
+extern const volatile __u32 generation; /* of these programs: maps.h, active() */
 extern const volatile bool typed_reads;
 extern const volatile bool has_hooks;	     /* the lsm backend: objects.bpf.c is attached */
 extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */

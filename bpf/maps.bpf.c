@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "maps.h"
 
+const volatile __u32 generation = 0; /* a type that user space has */
 const volatile bool typed_reads = false;
 const volatile bool complete_has_cqe = false;
 const volatile bool has_hooks = false;
 
+struct guards_type guards SEC(".maps");
+struct verdicts_type verdicts SEC(".maps");
+struct buckets_type buckets SEC(".maps");
 struct rings_type rings SEC(".maps");
 struct scratches_type scratches SEC(".maps");
 struct counters_type counters SEC(".maps");

@@ -19,6 +19,16 @@ struct scratch {
 	u32 compat;
 	u32 used;   /* bytes of `data` */
 	u32 number; /* of the system call */
+	u64 dentry; /* where the walk of a path stands (walk.h) ... */
+	u64 mnt;
+	u64 root;
+	u64 root_mnt;
+	u32 walk_begin;
+	u32 walk_end;	 /* enum walk_end */
+	u32 walk_top[2]; /* where the last component begins, and the one before it */
+	u32 path_top[2]; /* the same of STRING_PATH ... */
+	u32 path_end;	 /* ... which ends here and reached the root; 0: not so */
+	u32 reserved;
 	u8 data[EVENT_BYTES + SCRATCH_SLACK];
 };
 
@@ -56,6 +66,30 @@ struct filters_type {
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct event_filter);
+};
+
+/* Push-down: both filled by user space, both only ever let too much through. */
+enum { GUARDS = 8192, VERDICTS = 32768 };
+struct guards_type {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, GUARDS);
+	__type(key, struct event_guard);
+	__type(value, u8);
+};
+struct verdicts_type {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VERDICTS);
+	__type(key, u32);
+	__type(value, struct event_verdict);
+};
+
+struct buckets_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EVENT_BUCKETS);
+	__type(key, u32);
+	__type(value, struct event_bucket);
 };
 
 /* Programs by enum event_call; filled by user space. */
@@ -130,6 +164,9 @@ struct slots_type {
 };
 extern struct slots_type slots SEC(".maps");
 
+extern struct guards_type guards SEC(".maps");
+extern struct verdicts_type verdicts SEC(".maps");
+extern struct buckets_type buckets SEC(".maps");
 extern struct rings_type rings SEC(".maps");
 extern struct scratches_type scratches SEC(".maps");
 extern struct counters_type counters SEC(".maps");

@@ -12,7 +12,7 @@ static __always_inline int see_entry(u32 type, u64 dir, u64 dentry)
 
 	if (!slot)
 		return 0;
-	put_path(&slot->strings, STRING_PATH, (struct dentry *)dentry, GET(path, mnt));
+	walk_path(&slot->strings, STRING_PATH, (struct dentry *)dentry, GET(path, mnt), true);
 	slot_inode(slot, GET(AS(struct dentry, dentry), d_inode));
 	slot->type = type;
 	return 0;
@@ -35,8 +35,8 @@ static __always_inline int see_two(u32 type, u64 old_dir, u64 old, u64 new_dir, 
 
 	if (!slot)
 		return 0;
-	put_path(&slot->strings, STRING_PATH, (struct dentry *)old, GET(from, mnt));
-	put_path(&slot->strings, STRING_TARGET, (struct dentry *)new, GET(to, mnt));
+	walk_path(&slot->strings, STRING_PATH, (struct dentry *)old, GET(from, mnt), true);
+	walk_path(&slot->strings, STRING_TARGET, (struct dentry *)new, GET(to, mnt), true);
 	slot_inode(slot, GET(AS(struct dentry, old), d_inode));
 	slot->type = type;
 	return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Processes: exec, fork, exit; failed execs. */
-#include "walk.h"
+#include "file.h"
 
 static __always_inline void put_creds(struct event_creds *to, struct cred *cred)
 {
@@ -40,6 +40,7 @@ static __always_inline void put_task(struct event_task *body, struct task_struct
 
 	parent = AS(struct task_struct, GET(parent, group_leader));
 	body->start_ns = GET(AS(struct task_struct, GET(task, group_leader)), start_boottime);
+	body->exec_id = GET(task, self_exec_id);
 	body->pid = GET(task, tgid);
 	body->ppid = GET(parent, tgid);
 	body->parent_start_ns = GET(parent, start_boottime);
@@ -86,35 +87,66 @@ static __always_inline struct kernfs_node *cgroup_node(struct event_task *body,
 	return GET(AS(struct cgroup, GET(state, cgroup)), kn);
 }
 
-static __always_inline void put_cgroup(struct scratch *s, struct kernfs_node *node)
+enum { CGROUP_STEPS = 4, CGROUP_DEPTH = 24, USER_PIECE = 2048 };
+
+/* Some steps of the walk that the cpu's scratch is at; as walk_cpu(). */
+__attribute__((noinline)) int walk_cgroup(u32 cpu)
 {
-	u32 at = string_begin(s);
-	u8 flags = STRING_PARTIAL;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
 	int i;
 
-	if (!at)
-		return;
-	for (i = 0; i < 24; i++) {
+	if (!s)
+		return WALK_FULL;
+	for (i = 0; i < CGROUP_STEPS; i++) {
+		struct kernfs_node *node = (void *)s->dentry;
 		struct kernfs_node *parent = kernfs_parent(node);
 		u32 from = s->used;
 		char *name = NULL;
 		long got;
 
-		if (!parent) {
-			flags = 0;
-			break;
-		}
+		if (!parent)
+			return WALK_ROOT;
 		if (from > EVENT_BYTES)
-			break;
+			return WALK_FULL;
 		bpf_core_read(&name, sizeof(name), &node->name);
 		got = bpf_probe_read_kernel_str(s->data + from, EVENT_NAME_LEN, name);
 		if (got <= 0 || got > EVENT_NAME_LEN)
-			break;
+			return WALK_FULL;
 		s->data[(from + (u32)got - 1) & 0xffff] = '/';
 		s->used = from + (u32)got;
-		node = parent;
+		s->dentry = (u64)parent;
 	}
-	string_end(s, at, STRING_CGROUP, flags, 0);
+	return WALK_ON;
+}
+
+static __always_inline void put_cgroup(struct scratch *s, struct kernfs_node *node)
+{
+	u32 at = string_begin(s);
+	u32 end = WALK_ON;
+	int i;
+
+	if (!at)
+		return;
+	s->dentry = (u64)node;
+	for (i = 0; i < CGROUP_DEPTH / CGROUP_STEPS && end == WALK_ON; i++)
+		end = walk_cgroup(bpf_get_smp_processor_id());
+	string_end(s, at, STRING_CGROUP, end == WALK_ROOT ? 0 : STRING_PARTIAL, 0);
+}
+
+/* Appends `len` bytes of the caller's memory to the cpu's record; 0: done. */
+__attribute__((noinline)) int put_piece(u32 cpu, u64 from, u32 len)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
+	u32 used;
+
+	if (!s || len > USER_PIECE)
+		return 1;
+	used = s->used;
+	if (used > EVENT_BYTES ||
+	    bpf_probe_read_user(s->data + used, bounded(len, 4095), (void *)from))
+		return 1;
+	s->used = used + len;
+	return 0;
 }
 
 /* User memory [from, to), up to `limit` bytes, in pieces so that one missing page costs
@@ -129,17 +161,13 @@ static __always_inline void put_user(struct scratch *s, u8 kind, u64 from, u64 t
 
 	if (!at)
 		return;
-	for (i = 0; i < EVENT_ARGV_LEN / 2048; i++) {
-		u32 used = s->used;
-		u32 piece = left > 2048 ? 2048 : left;
+	for (i = 0; i < EVENT_ARGV_LEN / USER_PIECE && left; i++) {
+		u32 piece = left > USER_PIECE ? USER_PIECE : left;
 
-		if (!piece || used > EVENT_BYTES)
-			break;
-		if (bpf_probe_read_user(s->data + used, bounded(piece, 4095), (void *)from)) {
+		if (put_piece(bpf_get_smp_processor_id(), from, piece)) {
 			flags = STRING_FAULT;
 			break;
 		}
-		s->used = used + piece;
 		from += piece;
 		left -= piece;
 	}
@@ -167,7 +195,7 @@ int process_exec(u64 *ctx)
 	struct fs_struct *fs;
 	struct tty_struct *tty;
 
-	if (!s)
+	if (!s || !active(filter_get()))
 		return 0;
 	body = event_begin(s, TYPE_PROCESS_EXEC, LAYOUT_TASK, sizeof(*body));
 	put_task(body, task);
@@ -204,7 +232,7 @@ int process_fork(u64 *ctx)
 	struct scratch *s;
 	struct event_task *body;
 
-	if (GET(child, pid) != GET(child, tgid))
+	if (GET(child, pid) != GET(child, tgid) || !active(filter_get()))
 		return 0; /* a thread */
 	s = scratch_get();
 	if (!s)
@@ -225,7 +253,7 @@ int process_exit(u64 *ctx)
 	struct scratch *s;
 	struct event_exit *body;
 
-	if (GET(signal, live.counter) != 0)
+	if (GET(signal, live.counter) != 0 || !active(filter_get()))
 		return 0; /* other threads live on */
 	s = scratch_get();
 	if (!s)
@@ -249,13 +277,11 @@ int call_exec(u64 *ctx)
 	if (!s || s->ret >= 0 || !wanted(TYPE_PROCESS_EXEC))
 		return 0;
 	at = s->call == CALL_EXECVEAT;
-	body = event_begin_call(s, TYPE_PROCESS_EXEC, LAYOUT_FILE, sizeof(*body));
-	body->ret = s->ret;
-	body->fd = -1;
+	body = begin_file(s, TYPE_PROCESS_EXEC, NULL, -1);
 	body->flags = at ? s->args[4] : 0;
 	put_named(s, STRING_ARGUMENT, STRING_BASE, at ? s->args[1] : s->args[0],
 		  at ? (s32)s->args[0] : AT_FDCWD_VALUE);
-	event_submit(s, RING_NORMAL);
+	event_submit(s, RING_ATTEMPT);
 	return 0;
 }
 
@@ -275,6 +301,6 @@ int call_cred(u64 *ctx)
 	body = event_begin_call(s, type, LAYOUT_CRED, sizeof(*body));
 	body->ret = s->ret;
 	put_creds(&body->creds, GET(current_task(), cred));
-	event_submit(s, s->ret < 0 ? RING_NORMAL : RING_CRITICAL);
+	event_submit(s, s->ret < 0 ? RING_ATTEMPT : RING_CRITICAL);
 	return 0;
 }

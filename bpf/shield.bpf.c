@@ -2,7 +2,7 @@
 /* The agent protects itself, where it was asked to and the kernel has BPF among its security
  * modules: signals, ptrace and bpf(2) against it, and changes of its files, are refused to all
  * but the agent and its manager. Loaded on that backend only; each refusal is a record. */
-#include "walk.h"
+#include "emit.h"
 
 const volatile bool typed_reads = false;
 struct rings_type rings SEC(".maps");

@@ -25,7 +25,7 @@ static __always_inline struct slot *slot_take(u32 type)
 	struct slot *slot;
 	u64 now, owner;
 
-	if (!filter || is_own(filter) || !wanted(type) ||
+	if (!active(filter) || is_own(filter) || !wanted(type) ||
 	    GET(current_task(), flags) & KERNEL_THREAD)
 		return NULL;
 	slot = slot_find();
@@ -46,6 +46,7 @@ static __always_inline struct slot *slot_take(u32 type)
 	slot->device = 0;
 	slot->mode = 0;
 	slot->strings.used = sizeof(struct event_header);
+	slot->strings.path_end = 0;
 	return slot;
 }
 
@@ -71,6 +72,16 @@ static __always_inline void slot_release(void)
 		slot->owner = 0;
 }
 
+/* Where the path stands that was copied `by` bytes on. */
+static __always_inline void slot_path(struct scratch *s, struct scratch *from, u32 by)
+{
+	if (!from->path_end)
+		return;
+	s->path_top[0] = from->path_top[0] + by;
+	s->path_top[1] = from->path_top[1] + by;
+	s->path_end = from->path_end + by;
+}
+
 /* Moves what a hook saw of this call into the record; false: none saw it. */
 static __always_inline bool slot_use(struct scratch *s, struct event_file *body, u32 type)
 {
@@ -91,8 +102,10 @@ static __always_inline bool slot_use(struct scratch *s, struct event_file *body,
 		return false;
 	}
 	if (!bpf_probe_read_kernel(s->data + used, bounded(len, 16383),
-				   slot->strings.data + sizeof(struct event_header)))
+				   slot->strings.data + sizeof(struct event_header))) {
 		s->used = used + len;
+		slot_path(s, &slot->strings, used - sizeof(struct event_header));
+	}
 	body->inode = slot->inode;
 	body->device = slot->device;
 	if (slot->mode)

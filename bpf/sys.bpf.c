@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The kernel itself: modules, bpf(2), mounts, clocks, namespaces; calls that are only numbers. */
-#include "walk.h"
+#include "file.h"
 
 SEC("tp_btf/sys_exit")
 int call_module(u64 *ctx)
@@ -15,9 +15,7 @@ int call_module(u64 *ctx)
 	type = s->call == CALL_DELETE_MODULE ? TYPE_KERNEL_MODULE_UNLOAD : TYPE_KERNEL_MODULE_LOAD;
 	if (!wanted(type))
 		return 0;
-	body = event_begin_call(s, type, LAYOUT_FILE, sizeof(*body));
-	body->ret = s->ret;
-	body->fd = -1;
+	body = begin_file(s, type, NULL, -1);
 	if (s->call == CALL_FINIT_MODULE) {
 		body->fd = s->args[0];
 		body->flags = s->args[2];
@@ -29,7 +27,7 @@ int call_module(u64 *ctx)
 	} else if (s->call == CALL_DELETE_MODULE) {
 		put_argument(s, STRING_NAME, s->args[0], 64);
 	}
-	event_submit(s, s->ret < 0 ? RING_NORMAL : RING_CRITICAL);
+	event_submit(s, s->ret < 0 ? RING_ATTEMPT : RING_CRITICAL);
 	return 0;
 }
 
@@ -64,7 +62,7 @@ int call_bpf(u64 *ctx)
 		put_argument(s, STRING_NAME, s->args[1] + 48, 16);
 	}
 	/* Element writes come by the million from tools that live on them. */
-	event_submit(s, s->ret < 0 || command == 2 || command == 3 ? RING_BULK : RING_CRITICAL);
+	event_submit(s, s->ret < 0 || command == 2 || command == 3 ? RING_ATTEMPT : RING_CRITICAL);
 	return 0;
 }
 
@@ -144,7 +142,9 @@ int call_plain(u64 *ctx)
 		body->args[i] = s->args[i];
 	if (type == TYPE_KERNEL_CLOCK_SET && !put_clock(s, body))
 		return 0;
-	event_submit(s, s->ret >= 0 && type >= TYPE_KERNEL_KEXEC ? RING_CRITICAL : RING_NORMAL);
+	event_submit(s, type < TYPE_KERNEL_KEXEC ? RING_NORMAL
+			: s->ret < 0		 ? RING_ATTEMPT
+						 : RING_CRITICAL);
 	if (s->call == CALL_MMAP)
 		bpf_tail_call(ctx, &handlers, CALL_DUP);
 	return 0;
@@ -162,10 +162,7 @@ int call_mount(u64 *ctx)
 	mount = s->call == CALL_MOUNT;
 	if (!wanted(mount ? TYPE_FILE_MOUNT : TYPE_FILE_UMOUNT))
 		return 0;
-	body = event_begin_call(s, mount ? TYPE_FILE_MOUNT : TYPE_FILE_UMOUNT, LAYOUT_FILE,
-				sizeof(*body));
-	body->ret = s->ret;
-	body->fd = -1;
+	body = begin_file(s, mount ? TYPE_FILE_MOUNT : TYPE_FILE_UMOUNT, NULL, -1);
 	body->flags = mount ? s->args[3] : s->args[1];
 	put_named(s, STRING_ARGUMENT, STRING_BASE, mount ? s->args[1] : s->args[0], AT_FDCWD_VALUE);
 	if (mount) {

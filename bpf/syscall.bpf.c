@@ -12,7 +12,8 @@ int sys_exit(u64 *ctx)
 	bool compat;
 	u8 call;
 
-	if (!filter || number >= EVENT_CALLS || !(filter->calls[number] | filter->calls32[number]))
+	if (!active(filter) || number >= EVENT_CALLS ||
+	    !(filter->calls[number] | filter->calls32[number]))
 		return 0;
 	compat = is_compat();
 	call = compat ? filter->calls32[number] : filter->calls[number];

@@ -41,7 +41,7 @@ static __always_inline int uring_submit(struct io_kiocb *req)
 	req = AS(struct io_kiocb, req);
 	op = GET(req, opcode);
 	note = bpf_map_lookup_elem(&request_scratch, &zero);
-	if (!note || !filter || is_own(filter))
+	if (!note || !active(filter) || is_own(filter))
 		return 0;
 	note->target[0] = 0;
 	if (op == OP_OPENAT || op == OP_OPENAT2) {
@@ -169,7 +169,7 @@ int uring_complete(u64 *ctx)
 	struct scratch *s;
 	u8 op;
 
-	if (!key || !filter || is_own(filter))
+	if (!key || !active(filter) || is_own(filter))
 		return 0;
 	s = scratch_get();
 	if (!s)

@@ -5,6 +5,9 @@
 
 #include "emit.h"
 
+enum { WALK_STEPS = 8 };
+enum walk_end { WALK_ON, WALK_ROOT, WALK_DETACHED, WALK_FULL };
+
 /* Appends one component and '/'; false when the path is full. */
 static __always_inline bool put_component(struct scratch *s, u32 begin, const void *name, u32 len)
 {
@@ -21,53 +24,100 @@ static __always_inline bool put_component(struct scratch *s, u32 begin, const vo
 	return true;
 }
 
-static __always_inline void put_path(struct scratch *s, u8 kind, struct dentry *dentry,
-				     struct vfsmount *mnt)
+/* One step of the walk that `s` is at. */
+static __always_inline u32 walk_step(struct scratch *s)
 {
-	struct task_struct *task = current_task();
-	struct fs_struct *fs = AS(struct fs_struct, GET(task, fs));
-	struct dentry *root = GET(fs, root.dentry);
-	struct vfsmount *root_mnt = GET(fs, root.mnt);
+	struct dentry *dentry = AS(struct dentry, s->dentry);
+	struct vfsmount *mnt = AS(struct vfsmount, s->mnt);
+	struct dentry *parent = GET(dentry, d_parent);
+	struct mount *mount, *above;
+	bool top = (void *)dentry == (void *)GET(mnt, mnt_root);
+
+	if (s->dentry == s->root && s->mnt == s->root_mnt)
+		return WALK_ROOT;
+	if (!top && (void *)dentry != (void *)parent) {
+		s->walk_top[1] = s->walk_top[0];
+		s->walk_top[0] = s->used;
+		if (!put_component(s, s->walk_begin, GET(dentry, d_name.name),
+				   GET(dentry, d_name.len)))
+			return WALK_FULL;
+		s->dentry = (u64)parent;
+		return WALK_ON;
+	}
+	mount = AS(struct mount, s->mnt - bpf_core_field_offset(struct mount, mnt));
+	above = AS(struct mount, GET(mount, mnt_parent));
+	if (!top || (void *)above == (void *)mount || !above) {
+		/* No name leads here: a pipe, a socket, or outside of the root. */
+		if (!top || s->used == s->walk_begin + sizeof(struct event_string))
+			put_component(s, s->walk_begin, GET(dentry, d_name.name),
+				      GET(dentry, d_name.len));
+		return WALK_DETACHED;
+	}
+	s->dentry = (u64)GET(mount, mnt_mountpoint);
+	s->mnt = (u64)above + bpf_core_field_offset(struct mount, mnt);
+	return WALK_ON;
+}
+
+static __always_inline u32 walk_steps(struct scratch *s)
+{
+	u32 end = WALK_ON;
+	int i;
+
+	for (i = 0; i < WALK_STEPS && end == WALK_ON; i++)
+		end = walk_step(s);
+	s->walk_end = end;
+	return end;
+}
+
+/* Functions of their own, not inlined, so that the verifier walks a few steps once and not
+ * every path of every program; they find what they work on by themselves. */
+__attribute__((noinline)) int walk_cpu(u32 cpu)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
+
+	return s ? walk_steps(s) : WALK_FULL;
+}
+
+__attribute__((noinline)) int walk_slot(u32 index)
+{
+	struct slot *slot = bpf_map_lookup_elem(&slots, &index);
+
+	return slot ? walk_steps(&slot->strings) : WALK_FULL;
+}
+
+static __always_inline void walk_path(struct scratch *s, u8 kind, struct dentry *dentry,
+				      struct vfsmount *mnt, bool in_slot)
+{
+	struct fs_struct *fs = AS(struct fs_struct, GET(current_task(), fs));
 	u32 at = string_begin(s);
-	u8 flags = STRING_PARTIAL;
+	u32 end = WALK_ON;
+	u8 flags;
 	int i;
 
 	if (!at)
 		return;
-	dentry = AS(struct dentry, dentry);
-	mnt = AS(struct vfsmount, mnt);
-	for (i = 0; i < EVENT_PATH_DEPTH; i++) {
-		struct dentry *parent = GET(dentry, d_parent);
-		struct mount *mount, *above;
-
-		if ((void *)dentry == (void *)root && (void *)mnt == (void *)root_mnt) {
-			flags = 0;
-			break;
-		}
-		if ((void *)dentry != (void *)GET(mnt, mnt_root) &&
-		    (void *)dentry != (void *)parent) {
-			if (!put_component(s, at, GET(dentry, d_name.name),
-					   GET(dentry, d_name.len)))
-				break;
-			dentry = AS(struct dentry, parent);
-			continue;
-		}
-		mount = AS(struct mount, (void *)mnt - bpf_core_field_offset(struct mount, mnt));
-		above = AS(struct mount, GET(mount, mnt_parent));
-		if ((void *)dentry != (void *)GET(mnt, mnt_root) ||
-		    (void *)above == (void *)mount || !above) {
-			/* No name leads here: a pipe, a socket, or outside of the root. */
-			flags = STRING_DETACHED;
-			if ((void *)dentry != (void *)GET(mnt, mnt_root) ||
-			    s->used == at + sizeof(struct event_string))
-				put_component(s, at, GET(dentry, d_name.name),
-					      GET(dentry, d_name.len));
-			break;
-		}
-		dentry = AS(struct dentry, GET(mount, mnt_mountpoint));
-		mnt = AS(struct vfsmount, (void *)above + bpf_core_field_offset(struct mount, mnt));
-	}
+	s->dentry = (u64)dentry;
+	s->mnt = (u64)mnt;
+	s->root = (u64)GET(fs, root.dentry);
+	s->root_mnt = (u64)GET(fs, root.mnt);
+	s->walk_begin = at;
+	s->walk_top[0] = s->walk_top[1] = s->used;
+	for (i = 0; i < EVENT_PATH_DEPTH / WALK_STEPS && end == WALK_ON; i++)
+		end = in_slot ? walk_slot((u32)bpf_get_current_pid_tgid() & (SLOTS - 1))
+			      : walk_cpu(bpf_get_smp_processor_id());
+	flags = end == WALK_ROOT ? 0 : end == WALK_DETACHED ? STRING_DETACHED : STRING_PARTIAL;
 	string_end(s, at, kind, flags, 0);
+	if (kind == STRING_PATH && end == WALK_ROOT) {
+		s->path_top[0] = s->walk_top[0];
+		s->path_top[1] = s->walk_top[1];
+		s->path_end = s->used;
+	}
+}
+
+static __always_inline void put_path(struct scratch *s, u8 kind, struct dentry *dentry,
+				     struct vfsmount *mnt)
+{
+	walk_path(s, kind, dentry, mnt, false);
 }
 
 static __always_inline void put_file_path(struct scratch *s, u8 kind, struct file *file)

@@ -14,6 +14,7 @@
 #include "cli/policy_files.h"
 #include "cli/terminal.h"
 #include "policy/event_json.h"
+#include "policy/guards.h"
 #include "proto/names.h"
 
 namespace cairn::cli {
@@ -104,6 +105,13 @@ void Explain(const ledger::LoggedRecord& logged, const policy::CompiledPolicy& p
 }
 
 int RunExplain(const Arguments& arguments) {
+  if (arguments.Has("--kernel")) {
+    const ReadPolicy read = ReadPolicyWords(arguments, arguments.All("--policy"));
+    if (read.policy == nullptr) return PrintProblems(read.problems);
+    Say(policy::ExplainGuards(policy::GuardsOf(*read.policy)));
+    return kOk;
+  }
+  if (arguments.words().empty()) return Fail(kUsage, "which record? Its sequence number, please");
   uint64_t sequence = 0;
   if (!absl::SimpleAtoi(arguments.words()[0], &sequence)) {
     return Fail(kUsage, absl::StrCat("'", arguments.words()[0], "' is no sequence number"));
@@ -229,16 +237,18 @@ int RunHistory(const Arguments& arguments) {
 Command PolicyExplainCommand() {
   Command command;
   command.name = "policy explain";
-  command.arguments = "SEQ";
+  command.arguments = "[SEQ]";
   command.summary = "Say why a record exists, and what a policy says of it";
   command.details =
       "Prints record SEQ, the rules it was recorded for, and for each rule of that event whether "
-      "it matches, part by part. Nothing is verified: see `cairn verify`.";
+      "it matches, part by part. Nothing is verified: see `cairn verify`. With --kernel: which "
+      "events the policy has the kernel send up, and of those which paths and processes alone.";
   command.options = {kConfigOption,
                      kEnvironmentOption,
                      {"--log", "DIR", "the log (default: this host's newest)"},
-                     {"--policy", "FILE|DIR", "the policy (default: this host's)"}};
-  command.min_words = command.max_words = 1;
+                     {"--policy", "FILE|DIR", "the policy (default: this host's)"},
+                     {"--kernel", "", "what of the policy the kernel judges by itself"}};
+  command.max_words = 1;
   command.run = RunExplain;
   return command;
 }

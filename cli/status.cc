@@ -122,6 +122,7 @@ void PrintJson(const Status& status) {
   json.Text("audit_reason", status.audit_reason());
   json.Text("canary", status.canary());
   json.Text("protection", status.protection());
+  json.Text("pins", status.pins());
   json.Text("policy_rung", status.policy_rung());
   json.Number("policy_generation", status.policy_generation());
   json.Text("policy_digest", absl::BytesToHexString(status.policy_digest()));
@@ -139,6 +140,7 @@ void PrintJson(const Status& status) {
   json.Number("dropped", status.dropped());
   json.Number("lost", status.lost());
   json.Number("refused", status.refused());
+  json.Number("limited", status.limited());
   json.Number("resident_bytes", status.resident_bytes());
   std::vector<std::string> receipts;
   for (const auto& receipt : status.receipts()) {

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <openssl/sha.h>
+#include <unistd.h>
 
 #include <cstdarg>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "agent/capture/kernel_features.h"
+#include "agent/capture/pins.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "bpf/cairn.skel.h"
@@ -69,13 +71,17 @@ uint32_t ProgramId(const bpf_program* program, std::string* tag) {
 
 BpfPrograms::~BpfPrograms() { cairn_bpf__destroy(object_); }
 
-int BpfPrograms::rings_fd() const { return bpf_map__fd(object_->maps.rings); }
-int BpfPrograms::counters_fd() const { return bpf_map__fd(object_->maps.counters); }
-int BpfPrograms::filters_fd() const { return bpf_map__fd(object_->maps.filters); }
+int BpfPrograms::map_fd(const char* name) const {
+  return bpf_object__find_map_fd_by_name(object_->obj, name);
+}
+
+void BpfPrograms::Detach() { cairn_bpf__detach(object_); }
 
 // With security hooks where the kernel allows it, else without; what only some kernels take
 // must not cost us the rest.
-absl::Status BpfPrograms::Load(uint32_t cpus) {
+absl::Status BpfPrograms::Load(uint32_t cpus, const Pins* pins, uint32_t generation) {
+  pins_ = pins;
+  generation_ = generation;
   LastWords()->clear();
   libbpf_set_print(KeepWarning);
   RETURN_IF_ERROR(LoadBest(cpus));
@@ -122,6 +128,7 @@ absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, 
                                    bool extras) {
   object_ = cairn_bpf__open();
   if (object_ == nullptr) return BpfError(errno, "open the BPF object");
+  object_->rodata->generation = generation_;
   object_->rodata->typed_reads = kernel.typed_reads;
   object_->rodata->complete_has_cqe = kernel.complete_has_cqe;
   const auto& progs = object_->progs;
@@ -139,8 +146,34 @@ absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, 
   bpf_map__set_max_entries(maps.rings, cpus * RINGS);
   bpf_map__set_max_entries(maps.scratches, cpus);
   bpf_map__set_max_entries(maps.counters, cpus);
+  RETURN_IF_ERROR(PinMaps());
   const int error = cairn_bpf__load(object_);
   return error == 0 ? absl::OkStatus() : BpfError(error, "load the BPF programs");
+}
+
+// libbpf takes what is pinned at a map's path, or pins the map there. Slots and the scratches of
+// packets and requests only matter while one call is under way.
+absl::Status BpfPrograms::PinMaps() {
+  if (pins_ == nullptr) return absl::OkStatus();
+  const auto& maps = object_->maps;
+  for (bpf_map* map :
+       {maps.rings, maps.scratches, maps.counters, maps.filters, maps.guards, maps.verdicts,
+        maps.buckets, maps.handlers, maps.uring_handlers, maps.seen, maps.requests}) {
+    const int error = bpf_map__set_pin_path(map, pins_->Path(bpf_map__name(map)).c_str());
+    if (error != 0) return BpfError(error, "pin a map");
+  }
+  return absl::OkStatus();
+}
+
+std::string BpfPrograms::LinkPath(const bpf_program* program) const {
+  return pins_->Path(absl::StrCat("link_", bpf_program__name(program), "_", generation_));
+}
+
+absl::Status BpfPrograms::PinLink(const bpf_program* program, bpf_link* link) const {
+  if (pins_ == nullptr) return absl::OkStatus();
+  const std::string path = LinkPath(program);
+  const int error = bpf_link__pin(link, path.c_str());
+  return error == 0 ? absl::OkStatus() : BpfError(error, absl::StrCat("pin ", path));
 }
 
 absl::Status BpfPrograms::SetHandler(uint32_t first, uint32_t last, const bpf_program* program) {
@@ -228,6 +261,7 @@ absl::Status BpfPrograms::AttachWhile(bool wanted, bpf_program* program, bool to
   if (wanted == (*link != nullptr)) return absl::OkStatus();
   uint32_t& id = link_ids_[program] = 0;
   if (!wanted) {
+    if (pins_ != nullptr) unlink(LinkPath(program).c_str());
     bpf_link__destroy(std::exchange(*link, nullptr));
     return absl::OkStatus();
   }
@@ -237,7 +271,7 @@ absl::Status BpfPrograms::AttachWhile(bool wanted, bpf_program* program, bool to
     return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
   }
   (void)StateOf(*link, &id);
-  return absl::OkStatus();
+  return PinLink(program, *link);
 }
 
 absl::Status BpfPrograms::AttachWanted(bool close, bool dns) {
@@ -276,6 +310,7 @@ void BpfPrograms::RepairLinks(absl::FunctionRef<void(const std::string&)> sink) 
     if (state == LinkState::kAttached) continue;
     // The number of a descriptor that was closed may be somebody else's by now: left alone.
     bpf_link* gone = std::exchange(*link, nullptr);
+    if (pins_ != nullptr) unlink(LinkPath(program).c_str());
     if (state == LinkState::kDetached) bpf_link__destroy(gone);
     const bool to_cgroup = program == progs.dns_out || program == progs.dns_in;
     const bool again = AttachWhile(true, program, to_cgroup, link).ok();

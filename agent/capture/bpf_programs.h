@@ -20,6 +20,7 @@ struct cairn_bpf;
 namespace cairn::capture {
 
 struct KernelFeatures;
+class Pins;
 
 // One thread; one at a time in a process, since libbpf's messages are the process's.
 class BpfPrograms {
@@ -31,11 +32,15 @@ class BpfPrograms {
 
   // Loads and wires for `cpus` cpus. PermissionDenied, Unavailable, Internal: the kernel
   // refuses; the message has libbpf's first complaint.
-  absl::Status Load(uint32_t cpus);
+  // With `pins` (may be null; outlives this), maps that are pinned there are taken and others
+  // pinned, as are links; `generation` is written to the filter by the caller after Attach.
+  absl::Status Load(uint32_t cpus, const Pins* pins, uint32_t generation);
   // What is always attached; call when the maps are filled.
   absl::Status Attach();
   // What costs every call, or every packet, is attached only while it is wanted.
   absl::Status AttachWanted(bool close, bool dns);
+  // Pinned links stay.
+  void Detach();
 
   // Calls `sink` for each entry of the call table that somebody changed and each link that was
   // closed or detached, and puts it back.
@@ -43,9 +48,8 @@ class BpfPrograms {
   // Program names with their tags, and a digest over the call table.
   void FillHeartbeat(Heartbeat* heartbeat) const;
 
-  int rings_fd() const;
-  int counters_fd() const;
-  int filters_fd() const;
+  // Of one of our maps, by its name in bpf/maps.h.
+  int map_fd(const char* name) const;
   const std::string& name() const { return name_; }      // "tracepoint" or "lsm"
   const std::string& reason() const { return reason_; }  // why that one
 
@@ -53,6 +57,9 @@ class BpfPrograms {
   using Hooks = std::vector<std::pair<bpf_program*, bpf_link**>>;
 
   absl::Status LoadBest(uint32_t cpus);
+  absl::Status PinMaps();
+  absl::Status PinLink(const bpf_program* program, bpf_link* link) const;
+  std::string LinkPath(const bpf_program* program) const;
   absl::Status LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks, bool extras);
   void Unload();
   Hooks SecurityHooks();
@@ -66,6 +73,8 @@ class BpfPrograms {
   absl::Status SetHandler(uint32_t first, uint32_t last, const bpf_program* program);
 
   cairn_bpf* object_ = nullptr;
+  const Pins* pins_ = nullptr;
+  uint32_t generation_ = 1;
   std::string name_ = "tracepoint";
   std::string reason_;
   Fd cgroup_;                                        // the root of the unified hierarchy

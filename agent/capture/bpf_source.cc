@@ -4,19 +4,25 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/capture/bpf_programs.h"
+#include "agent/capture/filter.h"
+#include "agent/capture/mapped.h"
 #include "agent/capture/merge.h"
+#include "agent/capture/pins.h"
+#include "agent/capture/rate_limits.h"
 #include "agent/capture/ring.h"
-#include "agent/capture/syscalls.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/status.h"
 
 namespace cairn::capture {
@@ -26,35 +32,15 @@ constexpr uint64_t kBusyNapNs = 1'000'000;  // between looks while events come
 constexpr uint64_t kLossLookNs = 100'000'000;
 constexpr uint64_t kIntegrityLookNs = 1'000'000'000;
 
-template <typename T>
-class Mapped {
- public:
-  ~Mapped() {
-    if (data_ != nullptr) munmap(data_, bytes_);
-  }
-  absl::Status Map(int fd, size_t count) {
-    bytes_ = count * sizeof(T);
-    void* data = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (data == MAP_FAILED) return ErrnoStatus(errno, "map a BPF array");
-    data_ = static_cast<T*>(data);
-    return absl::OkStatus();
-  }
-  T* get() const { return data_; }
-  T* operator->() const { return data_; }
-  T& operator[](size_t i) const { return data_[i]; }
-
- private:
-  T* data_ = nullptr;
-  size_t bytes_ = 0;
-};
-
 // One ring as a stream for Merge.
 struct RingStream {
   Ring ring;
+  bool* full;  // of all streams: enough was handed out, let it be settled
   absl::string_view head = {};
   uint64_t taken = 0;
 
   bool Head(uint64_t* time_ns) {
+    if (*full) return false;
     if (head.empty()) head = ring.Peek();
     if (head.size() < sizeof(event_header)) return false;
     memcpy(time_ns, head.data() + offsetof(event_header, time_ns), sizeof(*time_ns));
@@ -66,8 +52,15 @@ struct RingStream {
     head = {};
     ++taken;
     ring.Advance();
+    *full |= ring.HoldsMuch();
   }
 };
+
+uint32_t RingNumber(absl::string_view name) {
+  uint32_t ring = 0;
+  while (ring < RINGS && RingName(ring) != name) ++ring;
+  return ring;
+}
 
 class Source final : public BpfSource {
  public:
@@ -78,13 +71,19 @@ class Source final : public BpfSource {
     if (cpus_ == 0 || cpus_ > EVENT_CPUS) {
       return absl::UnimplementedError(absl::StrCat(cpus_, " cpus: at most ", int{EVENT_CPUS}));
     }
-    RETURN_IF_ERROR(programs_.Load(cpus_));
+    RETURN_IF_ERROR(Load());
     RETURN_IF_ERROR(MapShared());
     RETURN_IF_ERROR(MakeRings());
     RETURN_IF_ERROR(MakeWait());
     RETURN_IF_ERROR(programs_.Attach());
+    filter_.Activate(generation_);
+    if (pins_ != nullptr) pins_->ClearOldLinks(absl::StrCat("_", generation_));
     if (options_.shield) ProtectSelf();
     return absl::OkStatus();
+  }
+
+  ~Source() override {
+    if (pins_ != nullptr && !keep_) pins_->Clear();
   }
 
   int wait_fd() const override { return epoll_.get(); }
@@ -95,52 +94,87 @@ class Source final : public BpfSource {
     }
     uint64_t ticks;
     if (armed_ && read(timer_.get(), &ticks, sizeof(ticks)) > 0) armed_ = false;
-    const uint64_t limit = BootTimeNs() - options_.watermark_ns;
+    full_ = false;
+    const uint64_t limit = detached_ ? UINT64_MAX : BootTimeNs() - options_.watermark_ns;
     const size_t count = Merge(streams_, limit, heap_, sink);
-    for (RingStream& stream : streams_) stream.ring.Release();
     Sleep(count > 0);
     return count;
   }
 
-  void DrainLoss(absl::FunctionRef<void(uint32_t, event_ring, EventType, uint64_t)> sink) override {
+  bool more() const override { return full_; }
+
+  void DrainLoss(LossSink sink) override {
     const uint64_t now = BootTimeNs();
-    if (now - loss_looked_ns_ < kLossLookNs) return;
+    if (now - loss_looked_ns_ < kLossLookNs && !detached_) return;
     loss_looked_ns_ = now;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       for (uint32_t ring = 0; ring < RINGS; ++ring) {
         for (uint32_t type = 0; type < EVENT_TYPES; ++type) {
-          uint64_t& seen = dropped_seen_[(cpu * RINGS + ring) * EVENT_TYPES + type];
-          const uint64_t dropped =
+          uint64_t& told = told_[(cpu * RINGS + ring) * EVENT_TYPES + type];
+          const uint64_t total =
               __atomic_load_n(&counters_[cpu].dropped[ring][type], __ATOMIC_RELAXED);
-          if (dropped == seen) continue;
-          sink(cpu, static_cast<event_ring>(ring), static_cast<EventType>(type), dropped - seen);
-          seen = dropped;
+          if (total == told) continue;
+          sink({cpu, static_cast<event_ring>(ring), static_cast<EventType>(type), total - told,
+                total});
+          told = total;
+          loss_told_ = true;
         }
       }
     }
   }
 
-  absl::Status SetWanted(const policy::Wanted& wanted) override {
-    FillFilter(wanted, &filter_[0]);
-    shadow_ = *filter_.get();
+  void DrainLimits(RateLimits::Sink sink) override {
+    const uint64_t now = BootTimeNs();
+    if (now - limits_looked_ns_ < kLossLookNs && !detached_) return;
+    limits_looked_ns_ = now;
+    limits_.Look(now, detached_, sink);
+  }
+
+  void Settle() override {
+    for (RingStream& stream : streams_) stream.ring.Release();
+    limits_.Settle();
+    filter_->settled_ns = BootTimeNs();
+    if (!std::exchange(loss_told_, false)) return;
+    for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      memcpy(counters_[cpu].declared, &told_[size_t{cpu} * RINGS * EVENT_TYPES],
+             sizeof(counters_[cpu].declared));
+    }
+  }
+
+  void Detach() override {
+    if (pins_ != nullptr) pins_->ClearOldLinks("");
+    programs_.Detach();
+    detached_ = true;
+  }
+  void Keep() override { keep_ = true; }
+
+  const std::string& pins() const override { return pins_text_; }
+  uint64_t resumed_from_ns() const override { return resumed_from_ns_; }
+  void Told(const Record& record) override {
+    if (record.has_limit()) limits_.Told(record.limit());
+    if (!record.has_loss() || record.loss().source() != "ebpf") return;
+    const Loss& loss = record.loss();
+    const uint32_t ring = RingNumber(loss.ring());
+    if (loss.cpu() >= cpus_ || ring >= RINGS) return;
+    uint64_t& told = told_[(loss.cpu() * RINGS + ring) * EVENT_TYPES + (loss.type() & 0xff)];
+    told = std::max(told, loss.total());
+    loss_told_ = true;
+  }
+
+  absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) override {
+    RETURN_IF_ERROR(filter_.Set(wanted, guards));
     RETURN_IF_ERROR(programs_.AttachWanted(wanted.Has(FILE_CLOSE), wanted.Has(NET_DNS)));
     return shield_.ProtectObjects();
   }
 
+  void Judge(const Process& process, uint64_t exec_id) override { filter_.Judge(process, exec_id); }
+
   void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) override {
     const uint64_t now = BootTimeNs();
-    if (now - integrity_looked_ns_ < kIntegrityLookNs) return;
+    if (now - integrity_looked_ns_ < kIntegrityLookNs || detached_) return;
     integrity_looked_ns_ = now;
     programs_.Repair(sink);
-    event_filter kernel = *filter_.get();
-    kernel.asleep = shadow_.asleep;
-    // Byte by byte, padding too: both come from the same zeroed map value.
-    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
-    if (memcmp(&kernel, &shadow_, sizeof(kernel)) == 0) return;
-    const uint32_t asleep = filter_->asleep;
-    *filter_.get() = shadow_;
-    filter_->asleep = asleep;
-    sink("somebody else wrote to the filter of our BPF programs; put back");
+    filter_.Repair(sink);
   }
 
   void FillHeartbeat(Heartbeat* heartbeat) const override {
@@ -151,9 +185,8 @@ class Source final : public BpfSource {
       state->set_cpu(i / RINGS);
       state->set_ring(std::string(RingName(i % RINGS)));
       state->set_produced(counts.produced[i % RINGS]);
-      uint64_t dropped = 0;
-      for (const uint64_t count : counts.dropped[i % RINGS]) dropped += count;
-      state->set_dropped(dropped);
+      state->set_dropped(Sum(counts.dropped[i % RINGS]));
+      state->set_limited(Sum(counts.limited[i % RINGS]));
       state->set_consumed(streams_[i].taken);
     }
   }
@@ -166,35 +199,86 @@ class Source final : public BpfSource {
   // Where it is not to be had the agent runs without, and says so.
   void ProtectSelf() {
     const absl::Status status =
-        shield_.Protect(*options_.shield, {.rings = programs_.rings_fd(),
-                                           .counters = programs_.counters_fd(),
-                                           .filters = programs_.filters_fd()});
+        shield_.Protect(*options_.shield, {.rings = programs_.map_fd("rings"),
+                                           .counters = programs_.map_fd("counters"),
+                                           .filters = programs_.map_fd("filters")});
     protection_ = status.ok() ? "on" : std::string(status.message());
   }
 
-  absl::Status MapShared() {
-    RETURN_IF_ERROR(counters_.Map(programs_.counters_fd(), cpus_));
-    RETURN_IF_ERROR(filter_.Map(programs_.filters_fd(), 1));
-    dropped_seen_.resize(size_t{cpus_} * RINGS * EVENT_TYPES);
-    size_t slot = 0;
-    filter_->own[slot++] = static_cast<uint32_t>(getpid());
-    for (const int pid : options_.ignore_pids) {
-      if (slot < EVENT_OWN && pid > 0) filter_->own[slot++] = static_cast<uint32_t>(pid);
+  // With what a run before this one left, if it fits; afresh otherwise.
+  absl::Status Load() {
+    if (!options_.pin_dir.empty()) ClaimPins();
+    const uint32_t left = pins_ == nullptr ? 0 : pins_->Inspect(cpus_, options_.ring_bytes);
+    resumed_ = left != 0;
+    generation_ = left + 1;
+    const absl::Status loaded = programs_.Load(cpus_, pins_.get(), generation_);
+    if (loaded.ok() || pins_ == nullptr) return loaded;
+    LogWarning("pinned: ", loaded.message(), "; beginning afresh");
+    pins_->Clear();
+    resumed_ = false;
+    generation_ = 1;
+    return programs_.Load(cpus_, pins_.get(), generation_);
+  }
+
+  void ClaimPins() {
+    auto pins = Pins::Claim(options_.pin_dir);
+    pins_text_ = pins.ok() ? options_.pin_dir : std::string(pins.status().message());
+    if (pins.ok()) {
+      pins_ = *std::move(pins);
+    } else {
+      LogWarning("nothing is pinned: ", pins_text_);
     }
-    return absl::OkStatus();
+  }
+
+  absl::Status MapShared() {
+    RETURN_IF_ERROR(counters_.Map(programs_.map_fd("counters"), cpus_));
+    told_.resize(size_t{cpus_} * RINGS * EVENT_TYPES);
+    for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+      memcpy(&told_[size_t{cpu} * RINGS * EVENT_TYPES], counters_[cpu].declared,
+             sizeof(counters_[cpu].declared));
+    }
+    FilterOptions filter;
+    filter.own_pids = options_.ignore_pids;
+    filter.push_down = options_.push_down;
+    filter.ring_bytes = options_.ring_bytes;
+    filter.process_rate = options_.process_rate;
+    RETURN_IF_ERROR(filter_.Open(programs_.map_fd("filters"), programs_.map_fd("guards"),
+                                 programs_.map_fd("verdicts"), filter));
+    return limits_.Open(programs_.map_fd("buckets"), options_.process_rate);
+  }
+
+  static uint64_t Sum(const __u64 (&counts)[EVENT_TYPES]) {
+    return std::accumulate(counts, counts + EVENT_TYPES, uint64_t{0});
+  }
+
+  // Ring `i` as a run before this one left it, or a new one.
+  absl::StatusOr<Fd> RingOf(uint32_t i) const {
+    const int outer = programs_.map_fd("rings");
+    uint32_t id = 0;
+    if (resumed_ && bpf_map_lookup_elem(outer, &i, &id) == 0) {
+      Fd left(bpf_map_get_fd_by_id(id));
+      if (!left.valid()) return ErrnoStatus(errno, "take a ring over");
+      return left;
+    }
+    Fd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "cairn_ring", 0, 0, options_.ring_bytes, nullptr));
+    if (!fd.valid()) return ErrnoStatus(errno, "make a ring");
+    const int inner = fd.get();
+    if (bpf_map_update_elem(outer, &i, &inner, BPF_ANY) != 0)
+      return ErrnoStatus(errno, "add a ring");
+    return fd;
   }
 
   absl::Status MakeRings() {
-    const int outer = programs_.rings_fd();
+    if (resumed_) resumed_from_ns_ = std::max<uint64_t>(filter_->settled_ns, 1);
     for (uint32_t i = 0; i < cpus_ * RINGS; ++i) {
-      Fd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "cairn_ring", 0, 0, options_.ring_bytes, nullptr));
-      if (!fd.valid()) return ErrnoStatus(errno, "make a ring");
-      const int inner = fd.get();
-      if (bpf_map_update_elem(outer, &i, &inner, BPF_ANY) != 0)
-        return ErrnoStatus(errno, "add a ring");
-      ASSIGN_OR_RETURN(Ring ring, Ring::Map(inner, options_.ring_bytes));
-      streams_.push_back(RingStream{std::move(ring)});
+      ASSIGN_OR_RETURN(Fd fd, RingOf(i));
+      ASSIGN_OR_RETURN(Ring ring, Ring::Map(fd.get(), options_.ring_bytes));
+      streams_.push_back(RingStream{std::move(ring), &full_});
       ring_fds_.push_back(std::move(fd));
+      uint64_t oldest = 0;
+      if (resumed_ && streams_.back().Head(&oldest)) {
+        resumed_from_ns_ = std::min(resumed_from_ns_, oldest);
+      }
     }
     return absl::OkStatus();
   }
@@ -221,7 +305,7 @@ class Source final : public BpfSource {
   // While events come, looks again in a moment, unwoken; else asks the kernel to wake us. What
   // came between is seen by the last look (bpf/emit.h, reader_wake).
   void Sleep(bool busy) {
-    if (!busy && !AnyData()) {
+    if (!busy && !detached_ && !AnyData()) {
       __atomic_store_n(&filter_->asleep, 1u, __ATOMIC_SEQ_CST);
       __atomic_thread_fence(__ATOMIC_SEQ_CST);
       if (!AnyData()) return;
@@ -245,15 +329,25 @@ class Source final : public BpfSource {
 
   const BpfOptions options_;
   uint32_t cpus_ = 0;
+  std::unique_ptr<Pins> pins_;  // null: nothing is pinned
+  std::string pins_text_ = "not asked for";
+  uint32_t generation_ = 1;
+  bool resumed_ = false;
+  uint64_t resumed_from_ns_ = 0;
+  bool keep_ = false;
   BpfPrograms programs_;
   std::vector<Fd> ring_fds_;
   std::vector<RingStream> streams_;  // ring r of cpu c at c * RINGS + r
   std::vector<std::pair<uint64_t, uint32_t>> heap_;
   Mapped<event_counters> counters_;
-  Mapped<event_filter> filter_;
-  event_filter shadow_ = {};  // what we last wrote there
+  Filter filter_;
+  RateLimits limits_;
+  std::vector<uint64_t> told_;  // of each counter of loss
+  bool loss_told_ = false;
+  bool full_ = false;
+  bool detached_ = false;
   uint64_t integrity_looked_ns_ = 0;
-  std::vector<uint64_t> dropped_seen_;
+  uint64_t limits_looked_ns_ = 0;
   Shield shield_;
   std::string protection_ = "off";
   Fd epoll_;
@@ -271,7 +365,7 @@ absl::StatusOr<std::unique_ptr<BpfSource>> BpfSource::Open(const BpfOptions& opt
 }
 
 absl::string_view RingName(uint32_t ring) {
-  static constexpr const char* kNames[] = {"critical", "normal", "bulk"};
+  static constexpr const char* kNames[] = {"critical", "attempt", "normal", "bulk"};
   return ring < RINGS ? kNames[ring] : "unknown";
 }
 

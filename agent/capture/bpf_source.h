@@ -11,8 +11,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/capture/rate_limits.h"
 #include "agent/capture/shield.h"
 #include "bpf/event.h"
+#include "policy/guards.h"
 #include "policy/wanted.h"
 #include "proto/record.pb.h"
 
@@ -21,8 +23,19 @@ namespace cairn::capture {
 struct BpfOptions {
   uint32_t ring_bytes = 1 << 20;        // of each ring; a power of two, at least a page
   std::vector<int> ignore_pids;         // whose own I/O is not captured; at most EVENT_OWN
+  std::string pin_dir;                  // where all outlives the process; "": nowhere
+  bool push_down = true;                // else the kernel filters by type alone
+  uint64_t process_rate = 10'000;       // events a second of one process under pressure; 0: any
   std::optional<ShieldOptions> shield;  // protect this process and these files
   uint64_t watermark_ns = 250'000;      // younger records wait: another cpu may still be writing
+};
+
+struct RingLoss {
+  uint32_t cpu;
+  event_ring ring;
+  EventType type;
+  uint64_t count;  // since the last one of these
+  uint64_t total;  // since the rings were made
 };
 
 // One thread.
@@ -35,12 +48,33 @@ class BpfSource {
   // Readable when something waits; Drain makes it wait again.
   virtual int wait_fd() const = 0;
   // Hands out the records (bpf/event.h) older than the watermark, in time order; each is valid
-  // inside the callback. Returns how many.
+  // inside the callback. Returns how many. Stops before a ring holds so much that is not settled
+  // that the kernel would want for room: more() then, and Settle is due.
   virtual size_t Drain(absl::FunctionRef<void(absl::string_view)> sink) = 0;
-  // Calls `sink` for each loss that was not reported before: cpu, ring, type, count.
-  virtual void DrainLoss(
-      absl::FunctionRef<void(uint32_t, event_ring, EventType, uint64_t)> sink) = 0;
-  virtual absl::Status SetWanted(const policy::Wanted& wanted) = 0;
+  virtual bool more() const = 0;
+  // Ten times a second: calls `sink` for each loss that was not reported before.
+  using LossSink = absl::FunctionRef<void(const RingLoss&)>;
+  virtual void DrainLoss(LossSink sink) = 0;
+  virtual void DrainLimits(RateLimits::Sink sink) = 0;
+  // All that was handed out is in the log: its room is the kernel's again, and a run after this
+  // one will not see it.
+  virtual void Settle() = 0;
+  // No more events: Drain then knows no watermark, and the others tell the rest at once.
+  virtual void Detach() = 0;
+  // What is pinned goes on without us: another run will settle it.
+  virtual void Keep() = 0;
+
+  // Where things are pinned, or why not.
+  virtual const std::string& pins() const = 0;
+  // When a run before this one left its rings: all its records since then may be handed out
+  // again, and what it told of loss and limits must be given to Told. 0: there was none.
+  virtual uint64_t resumed_from_ns() const = 0;
+  virtual void Told(const Record& record) = 0;
+
+  virtual absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) = 0;
+  absl::Status SetWanted(const policy::Wanted& wanted) { return SetWanted(wanted, {}); }
+  // After each change of a process whose image is `exec_id`; agent/capture/filter.h.
+  virtual void Judge(const Process& process, uint64_t exec_id) = 0;
   // Once a second: were our maps changed by somebody else? Says what, and puts it back.
   virtual void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) = 0;
   virtual void FillHeartbeat(Heartbeat* heartbeat) const = 0;
@@ -49,7 +83,7 @@ class BpfSource {
   virtual const std::string& protection() const = 0;  // on | off | why it is not to be had
 };
 
-// "critical", "normal", "bulk".
+// "critical", "attempt", "normal", "bulk".
 absl::string_view RingName(uint32_t ring);
 
 // CLOCK_BOOTTIME.

@@ -54,12 +54,15 @@ class Stream final : public Capture {
     size_t count = 0;
     if (bpf_ != nullptr) {
       count = bpf_->Drain([&](absl::string_view event) { Hand(event, sink); });
-      bpf_->DrainLoss([&](uint32_t cpu, event_ring ring, EventType type, uint64_t lost) {
-        HandLoss(cpu, ring, type, lost, sink);
+      bpf_->DrainLoss([&](const RingLoss& loss) {
+        HandLoss(loss, sink);
         ++count;
       });
-    }
-    if (bpf_ != nullptr) {
+      bpf_->DrainLimits([&](const Record& limit, uint32_t pid) {
+        Record record = limit;
+        sink({.time_ns = BootTimeNs(), .record = &record, .subject = table_.FindPid(pid)});
+        ++count;
+      });
       bpf_->CheckIntegrity([&](const std::string& what) {
         HandTamper("capture was tampered with", what, sink);
         ++count;
@@ -74,12 +77,36 @@ class Stream final : public Capture {
     return count + DrainAudit(sink);
   }
 
-  absl::Status SetWanted(const policy::Wanted& wanted) override {
+  bool more() const override { return bpf_ != nullptr && bpf_->more(); }
+
+  void Settle() override {
+    if (bpf_ != nullptr) bpf_->Settle();
+  }
+
+  void Detach() override {
+    if (bpf_ != nullptr) bpf_->Detach();
+  }
+
+  void Keep() override {
+    if (bpf_ != nullptr) bpf_->Keep();
+  }
+
+  uint64_t resumed_from_ns() const override {
+    return bpf_ != nullptr ? bpf_->resumed_from_ns() : 0;
+  }
+
+  void Told(const Record& record) override {
+    if (bpf_ != nullptr) bpf_->Told(record);
+  }
+
+  const std::string& pins() const override { return bpf_ != nullptr ? bpf_->pins() : reason_; }
+
+  absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) override {
     policy::Wanted all = wanted;
     all.env.insert(all.env.end(), options_.env.begin(), options_.env.end());
     table_.SetEnvironment(all.env);
     hash_wanted_ = wanted.exe_hash;
-    return bpf_ != nullptr ? bpf_->SetWanted(all) : absl::OkStatus();
+    return bpf_ != nullptr ? bpf_->SetWanted(all, guards) : absl::OkStatus();
   }
 
   ledger::Subject* FindProcess(uint32_t pid) override { return table_.FindPid(pid); }
@@ -109,6 +136,9 @@ class Stream final : public Capture {
     }
     auto source = BpfSource::Open({.ring_bytes = options_.ring_bytes,
                                    .ignore_pids = options_.ignore_pids,
+                                   .pin_dir = options_.pin_dir,
+                                   .push_down = options_.push_down,
+                                   .process_rate = options_.process_rate,
                                    .shield = options_.shield});
     if (!source.ok()) {
       reason_ = std::string(source.status().message());
@@ -192,7 +222,16 @@ class Stream final : public Capture {
     if (image) HandCredExec(header, before, subject, sink);
     if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
     if (header.type == PROCESS_FORK) table_.Fork(view_);
+    if (header.layout == LAYOUT_TASK || header.layout == LAYOUT_CRED) JudgeProcess();
     if (header.type == PROCESS_EXIT) table_.Exit(header);
+  }
+
+  // The event changed a process or made one: the kernel is told what nobody wants of it.
+  void JudgeProcess() {
+    const uint32_t pid =
+        view_.header.type == PROCESS_FORK ? view_.Body<event_task>().pid : view_.header.pid;
+    const ledger::Subject* subject = table_.FindPid(pid);
+    if (subject != nullptr) bpf_->Judge(subject->process, table_.exec_id(pid));
   }
 
   // At exec, and once for a process that is older than the wish.
@@ -306,20 +345,20 @@ class Stream final : public Capture {
     sink({.time_ns = header.time_ns, .record = &cred_exec_, .subject = subject});
   }
 
-  void HandLoss(uint32_t cpu, event_ring ring, EventType type, uint64_t lost,
-                absl::FunctionRef<void(const Captured&)> sink) {
+  void HandLoss(const RingLoss& lost, absl::FunctionRef<void(const Captured&)> sink) {
     const uint64_t now = BootTimeNs();
-    if (ring == RING_CRITICAL) critical_lost_ += lost;
+    if (lost.ring == RING_CRITICAL) critical_lost_ += lost.count;
     loss_.Clear();
     loss_.set_type(AGENT_LOSS);
     loss_.set_source(SOURCE_AGENT);
     Loss* loss = loss_.mutable_loss();
     loss->set_source("ebpf");
     loss->set_reason("ring_full");
-    loss->set_cpu(cpu);
-    loss->set_ring(std::string(RingName(ring)));
-    loss->set_type(type);
-    loss->set_count(lost);
+    loss->set_cpu(lost.cpu);
+    loss->set_ring(std::string(RingName(lost.ring)));
+    loss->set_type(lost.type);
+    loss->set_count(lost.count);
+    loss->set_total(lost.total);
     loss->set_from_ns(last_drain_ns_);
     loss->set_to_ns(now);
     sink({.time_ns = now, .record = &loss_, .subject = nullptr});

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "agent/capture/shield.h"
 #include "ledger/subject.h"
+#include "policy/guards.h"
 #include "policy/wanted.h"
 #include "proto/record.pb.h"
 
@@ -26,6 +27,9 @@ struct CaptureOptions {
   uint32_t ring_bytes = 1 << 20;        // of each ring; a power of two
   std::vector<std::string> own_paths;   // the agent's own files: always watched
   std::vector<int> ignore_pids;         // whose own I/O is not captured (the shipper's)
+  std::string pin_dir;                  // bpf_source.h; "": nothing is pinned
+  bool push_down = true;                // else the kernel filters by event type alone
+  uint64_t process_rate = 10'000;       // events a second of one process under pressure; 0: any
   std::vector<std::string> env;         // variables to record with every exec, beside the policy's
   std::string state_dir;                // what must outlive a crash, ours alone; "": nothing does
   std::optional<ShieldOptions> shield;  // refuse what is done to this process and these files
@@ -51,11 +55,29 @@ class Capture {
   virtual int wait_fd() const = 0;
 
   // Hands out all that is older than the watermark (1 ms), in order; losses come out as
-  // agent.loss records in the same stream. Returns how many.
+  // agent.loss records in the same stream, floods of one process as agent.limit_*. Returns how
+  // many. more(): it stopped early; Settle, then call again.
   virtual size_t Drain(absl::FunctionRef<void(const Captured&)> sink) = 0;
+  virtual bool more() const = 0;
+
+  // All that Drain handed out is where a crash of this program cannot take it. Only now does
+  // the kernel have its room again; a run after this one goes on behind it.
+  virtual void Settle() = 0;
+
+  // Nothing more is captured: from now on Drain hands out the rest at once.
+  virtual void Detach() = 0;
+
+  // What is pinned goes on capturing without us, until the next run.
+  virtual void Keep() = 0;
+
+  // Taking over from a run that was killed or told to Keep: see bpf_source.h.
+  virtual uint64_t resumed_from_ns() const = 0;
+  virtual void Told(const Record& record) = 0;
+  virtual const std::string& pins() const = 0;
 
   // What the policy wants from now on; may let more through, never less.
-  virtual absl::Status SetWanted(const policy::Wanted& wanted) = 0;
+  virtual absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) = 0;
+  absl::Status SetWanted(const policy::Wanted& wanted) { return SetWanted(wanted, {}); }
 
   // The subject of a live process, for records the agent makes itself; null if unknown.
   virtual ledger::Subject* FindProcess(uint32_t pid) = 0;

@@ -95,6 +95,7 @@ ProcessTable::Entry* ProcessTable::Insert(uint32_t pid, uint64_t start_ns) {
   }
   entry->subject.process.Clear();
   entry->subject.Changed();
+  entry->exec_id = 0;
   entry->exact = false;
   entry->ended_ns = 0;
   entry->serial = next_serial_++;
@@ -143,6 +144,11 @@ ledger::Subject* ProcessTable::FindPid(uint32_t pid) {
   return nullptr;
 }
 
+uint64_t ProcessTable::exec_id(uint32_t pid) const {
+  const auto found = by_pid_.find(pid);
+  return found == by_pid_.end() ? 0 : found->second->exec_id;
+}
+
 // A process whose beginning we missed: what the event says, and what /proc still knows.
 ProcessTable::Entry* ProcessTable::Unknown(const event_header& header) {
   Entry* entry = Insert(header.pid, header.start_ns);
@@ -185,6 +191,7 @@ ledger::Subject* ProcessTable::Exec(const EventView& view) {
     entry->subject.process.set_ppid(task.ppid);
     SetAncestors(&entry->subject.process);
   }
+  entry->exec_id = task.exec_id;
   Process& process = entry->subject.process;
   SetTask(task, &process);
   process.set_snapshot(false);
@@ -213,6 +220,7 @@ void ProcessTable::Fork(const EventView& view) {
   if (Lookup(task.pid, task.start_ns) != nullptr) return;  // /proc had it already
   Entry* entry = Insert(task.pid, task.start_ns);
   entry->exact = true;
+  entry->exec_id = task.exec_id;
   Process& process = entry->subject.process;
   // The child is its parent's image until it execs.
   process = parent->process;

@@ -39,6 +39,9 @@ class ProcessTable {
   // By id alone: the newest process of that id, live or lingering; null: unknown.
   ledger::Subject* FindPid(uint32_t pid);
 
+  // Which image the live process runs (event_task.exec_id); 0: not known.
+  uint64_t exec_id(uint32_t pid) const;
+
   // The events that change the table. `view` has the layout that goes with it.
   ledger::Subject* Exec(const EventView& view);
   void Fork(const EventView& view);
@@ -53,6 +56,7 @@ class ProcessTable {
  private:
   struct Entry {
     ledger::Subject subject;
+    uint64_t exec_id = 0;
     bool exact = false;  // start_ns is the kernel's, not /proc's
     uint64_t ended_ns = 0;
     uint64_t serial = 0;

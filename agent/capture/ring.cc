@@ -60,7 +60,6 @@ bool Ring::HasData() const {
 }
 
 absl::string_view Ring::Peek() {
-  if (position_ - released_ > bytes_ / 8) Release();
   while (HasData()) {
     const char* at = data_ + (position_ & (bytes_ - 1));
     const uint32_t head = __atomic_load_n(reinterpret_cast<const uint32_t*>(at), __ATOMIC_ACQUIRE);

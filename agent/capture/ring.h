@@ -26,6 +26,8 @@ class Ring {
   void Advance();
   // Gives the space of all passed records back to the kernel.
   void Release();
+  // Do passed records that were not released take a quarter of the ring?
+  bool HoldsMuch() const { return position_ - released_ > bytes_ / 4; }
   // Is there anything not passed, complete or not?
   bool HasData() const;
   uint64_t consumed() const { return position_; }  // bytes, ever

@@ -42,6 +42,7 @@ class CanaryTest : public ::testing::Test {
               << "the canary itself is nobody's business";
         }
       });
+      capture_->Settle();
     }
     return alarms;
   }

@@ -128,6 +128,7 @@ void Events::Drain(std::vector<Seen>* to) {
     }
     to->push_back(std::move(seen));
   });
+  capture_->Settle();
 }
 
 const Seen* Events::One(EventType type, uint32_t pid,

@@ -78,7 +78,7 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
   }
   policy::Wanted wanted;
   wanted.Add(FILE_OPEN);
-  auto source = BpfSource::Open({.ring_bytes = 64 << 20});
+  auto source = BpfSource::Open({.ring_bytes = 64 << 20, .process_rate = 0});
   ASSERT_TRUE(source.ok()) << source.status();
   ASSERT_TRUE((*source)->SetWanted(wanted).ok());
   truth->go = true;
@@ -96,10 +96,11 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
       wrong += body.inode != truth->inodes[seen] || path != (body.inode == inode_a ? a : b);
       ++seen;
     });
-    (*source)->DrainLoss([&](uint32_t, event_ring, EventType, uint64_t) { ++lost; });
+    (*source)->DrainLoss([&](const RingLoss&) { ++lost; });
+    (*source)->Settle();
   };
   while (waitpid(child, nullptr, WNOHANG) == 0) usleep(10'000);
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 30 || (*source)->more(); ++i) {
     drain();
     usleep(10'000);
   }

@@ -81,6 +81,7 @@ class ShieldTest : public ::testing::Test {
         found.push_back(captured.record->notice().what() + ": " +
                         captured.record->notice().detail());
       });
+      capture_->Settle();
     }
     return found;
   }

@@ -1,0 +1,103 @@
+// What `tools/bench` has a machine do: each worker does COUNT acts and counts them itself.
+//
+//   bench_load KIND COUNT WORKERS    KIND: openclose, rdwr, files, spawn, getppid
+//
+// Prints one JSON line: acts done, wall and CPU seconds of all workers.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <map>
+#include <string>
+
+namespace {
+
+double Now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+void OpenClose(long count) {
+  for (long i = 0; i < count; ++i) close(open("/etc/hostname", O_RDONLY));
+}
+
+void ReadWrite(long count) {
+  const int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+  char byte;
+  for (long i = 0; i < count; ++i) {
+    if (read(zero, &byte, 1) != 1 || write(null, &byte, 1) != 1) abort();
+  }
+}
+
+void Files(long count) {
+  char name[64], other[64];
+  snprintf(name, sizeof(name), "/tmp/cairn-load-%d", getpid());
+  snprintf(other, sizeof(other), "/tmp/cairn-load-%d-b", getpid());
+  char text[512] = {};
+  for (long i = 0; i < count; ++i) {
+    int fd = open(name, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    if (write(fd, text, sizeof(text)) < 0) abort();
+    close(fd);
+    fd = open(name, O_RDONLY);
+    if (read(fd, text, sizeof(text)) < 0) abort();
+    close(fd);
+    chmod(name, 0640);
+    rename(name, other);
+    unlink(other);
+  }
+}
+
+void Spawn(long count) {
+  char program[] = "/bin/true";
+  char* argv[] = {program, nullptr};
+  for (long i = 0; i < count; ++i) {
+    pid_t pid;
+    if (posix_spawn(&pid, program, nullptr, nullptr, argv, environ) == 0) waitpid(pid, nullptr, 0);
+  }
+}
+
+void GetPpid(long count) {
+  for (long i = 0; i < count; ++i) syscall(SYS_getppid);
+}
+
+double Seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  static const std::map<std::string, void (*)(long)> kKinds = {{"openclose", OpenClose},
+                                                               {"rdwr", ReadWrite},
+                                                               {"files", Files},
+                                                               {"spawn", Spawn},
+                                                               {"getppid", GetPpid}};
+  if (argc != 4 || !kKinds.contains(argv[1])) {
+    fputs("usage: bench_load openclose|rdwr|files|spawn|getppid COUNT WORKERS\n", stderr);
+    return 5;
+  }
+  const long count = atol(argv[2]);
+  const int workers = atoi(argv[3]);
+  const double start = Now();
+  for (int i = 0; i < workers; ++i) {
+    if (fork() == 0) {
+      kKinds.at(argv[1])(count);
+      _exit(0);
+    }
+  }
+  while (wait(nullptr) > 0) {
+  }
+  rusage used;
+  getrusage(RUSAGE_CHILDREN, &used);
+  printf("{\"acts\": %ld, \"wall_s\": %.6f, \"cpu_s\": %.6f}\n", count * workers, Now() - start,
+         Seconds(used.ru_utime) + Seconds(used.ru_stime));
+}

@@ -1,0 +1,219 @@
+// Floods a cairnd of its own and compares what the generators did with what its log says:
+// generated = recorded + counted + lost, for each flood, or this program fails.
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "ledger/reader.h"
+
+namespace cairn {
+namespace {
+
+struct Flood {
+  const char* name;
+  EventType type;
+  bool exact;  // not one event may be missing from the log
+  int workers;
+  int64_t count;              // acts of each worker
+  std::function<void()> act;  // one
+  bool stopped = false;       // while cairnd is
+};
+
+struct Result {
+  const Flood* flood;
+  std::set<uint32_t> pids;
+  int64_t generated = 0, recorded = 0, counted = 0, lost = 0;
+};
+
+pid_t Spawn(const std::vector<std::string>& words) {
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = -1;
+  return posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ) == 0 ? pid : -1;
+}
+
+int Run(const std::vector<std::string>& words) {
+  int status = -1;
+  waitpid(Spawn(words), &status, 0);
+  return status;
+}
+
+void Write(const std::string& path, const std::string& text) {
+  FILE* file = fopen(path.c_str(), "w");
+  if (file == nullptr || fwrite(text.data(), 1, text.size(), file) != text.size()) abort();
+  fclose(file);
+}
+
+// Types nobody else makes often: what is lost is counted by type, whoever it was.
+std::vector<Flood> Floods() {
+  const auto open_close = [] { close(open("/etc/hostname", O_RDONLY)); };
+  const auto forks = [] {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+  };
+  const auto execs = [] {
+    const pid_t child = fork();
+    if (child == 0) {
+      execl("/cairn/no/such/program", "x", nullptr);
+      _exit(0);
+    }
+    waitpid(child, nullptr, 0);
+  };
+  const auto times = [] { (void)!utimensat(AT_FDCWD, "/cairn-loss", nullptr, 0); };
+  return {
+      {"open+close, 2 processes, flat out", FILE_OPEN, false, 2, 500'000, open_close},
+      {"setuid beside a flood of opens", CRED_SETUID, true, 1, 2'000, [] { (void)!setuid(0); }},
+      {"failed exec beside a flood", PROCESS_EXEC, true, 1, 500, execs},
+      {"fork bomb, bounded", PROCESS_FORK, false, 1, 3'000, forks},
+      {"utimes, cairnd stopped (SIGSTOP)", FILE_UTIMES, false, 2, 200'000, times, true},
+      {"setuid, cairnd stopped", CRED_SETUID, true, 1, 1'000, [] { (void)!setuid(0); }, true},
+  };
+}
+
+void Start(Result* result) {
+  for (int i = 0; i < result->flood->workers; ++i) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      for (int64_t act = 0; act < result->flood->count; ++act) result->flood->act();
+      _exit(0);
+    }
+    result->pids.insert(static_cast<uint32_t>(pid));
+    result->generated += result->flood->count;
+  }
+}
+
+void Wait(const Result& result) {
+  for (const uint32_t pid : result.pids) waitpid(static_cast<pid_t>(pid), nullptr, 0);
+}
+
+class Bench {
+ public:
+  explicit Bench(std::string programs) : programs_(std::move(programs)) {
+    char dir[] = "/tmp/cairn-loss-XXXXXX";
+    if (mkdtemp(dir) == nullptr) abort();
+    dir_ = dir;
+  }
+  ~Bench() { Run({"/bin/rm", "-rf", dir_}); }
+
+  bool Go() {
+    Prepare();
+    cairnd_ = Spawn({programs_ + "/agent/cairnd", "--config", dir_ + "/agent.yaml"});
+    for (int i = 0; i < 600 && access((dir_ + "/log/1/checkpoint").c_str(), F_OK) != 0; ++i) {
+      usleep(50'000);
+    }
+    sleep(1);
+    const std::vector<Flood> floods = Floods();
+    for (const Flood& flood : floods) results_.push_back({.flood = &flood});
+    for (const bool stopped : {false, true}) RunAll(stopped);
+    sleep(3);  // an episode of a limit is told of a second after its end
+    kill(cairnd_, SIGTERM);
+    int status = 0;
+    waitpid(cairnd_, &status, 0);
+    ReadLog();
+    return Print() && status == 0;
+  }
+
+ private:
+  void Prepare() {
+    mkdir((dir_ + "/policy.d").c_str(), 0755);
+    Write(dir_ + "/policy.d/10.yaml",
+          "schema: cairn.policy/v1\nmetadata: {name: loss, serial: 1}\n"
+          "categories: {process: verbose}\n"
+          "rules:\n  - {id: files, on: [file.open, file.utimes]}\n");
+    Write(dir_ + "/agent.yaml",
+          absl::StrCat("keys: {dir: ", dir_, "/keys}\nlog: {dir: ", dir_, "/log}\npolicy: {dir: ",
+                       dir_, "/policy.d, state_dir: ", dir_, "/state}\ncontrol: {socket: ", dir_,
+                       "/control.sock}\ncapture: {audit: \"off\"}\n"));
+    Run({"/bin/sh", "-c",
+         absl::StrCat(programs_, "/cli/cairn key init --config ", dir_, "/agent.yaml >/dev/null")});
+  }
+
+  void RunAll(bool stopped) {
+    if (stopped) kill(cairnd_, SIGSTOP);
+    for (Result& result : results_) {
+      if (result.flood->stopped == stopped) Start(&result);
+    }
+    for (const Result& result : results_) {
+      if (result.flood->stopped == stopped) Wait(result);
+    }
+    if (stopped) kill(cairnd_, SIGCONT);
+  }
+
+  void ReadLog() {
+    auto reader = ledger::LogReader::Open(dir_ + "/log/1");
+    ledger::LoggedRecord logged;
+    while (reader.ok()) {
+      const auto end = (*reader)->Next(&logged);
+      if (!end.ok() || *end != ledger::ReadEnd::kRecord) break;
+      for (Result& result : results_) Count(logged, &result);
+    }
+  }
+
+  static void Count(const ledger::LoggedRecord& logged, Result* result) {
+    const Record& record = *logged.record;
+    const EventType type = result->flood->type;
+    const uint32_t pid = logged.process == nullptr ? 0 : logged.process->pid();
+    if (record.has_loss() && record.loss().type() == type && !result->flood->exact) {
+      result->lost += static_cast<int64_t>(record.loss().count());
+    }
+    for (const TypeCount& counted : record.limit().types()) {
+      if (counted.type() != type || !result->pids.contains(PidOf(record.limit().key()))) continue;
+      result->counted += static_cast<int64_t>(counted.count());
+    }
+    if (record.type() != type) return;
+    const bool child = type == PROCESS_EXEC && record.ret() < 0 && logged.process != nullptr &&
+                       result->pids.contains(logged.process->ppid());
+    if (child || (type != PROCESS_EXEC && result->pids.contains(pid))) ++result->recorded;
+  }
+
+  static uint32_t PidOf(const std::string& key) {
+    return static_cast<uint32_t>(strtoul(key.c_str() + sizeof("pid ") - 1, nullptr, 10));
+  }
+
+  bool Print() const {
+    bool good = true;
+    printf("%-36s %10s %10s %10s %10s %10s\n", "flood", "generated", "recorded", "counted", "lost",
+           "difference");
+    for (const Result& result : results_) {
+      const int64_t difference = result.generated - result.recorded - result.counted - result.lost;
+      printf("%-36s %10" PRId64 " %10" PRId64 " %10" PRId64 " %10" PRId64 " %10" PRId64 "\n",
+             result.flood->name, result.generated, result.recorded, result.counted, result.lost,
+             difference);
+      good &= difference == 0;
+    }
+    return good;
+  }
+
+  const std::string programs_;
+  std::string dir_;
+  pid_t cairnd_ = -1;
+  std::vector<Result> results_;
+};
+
+}  // namespace
+}  // namespace cairn
+
+int main(int, char** argv) {
+  const std::string self(argv[0]);
+  const size_t tools = self.rfind("/tools/");
+  if (tools == std::string::npos || geteuid() != 0) {
+    fputs("bench_loss: run it as root, by tools/bench\n", stderr);
+    return 4;
+  }
+  return cairn::Bench(self.substr(0, tools)).Go() ? 0 : 1;
+}
