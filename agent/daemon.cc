@@ -101,7 +101,7 @@ size_t Daemon::Drain() {
   capture_->Drain([this, &events](const capture::Captured& captured) {
     if (own_traffic_->Is(captured)) return;
     ++events;
-    writer_->See(captured);
+    witness_->See(captured);
     recorder_->Take(captured);
   });
   if (events > 0) drain_until_ns_ = BootNs() + kLingerNs;
@@ -155,8 +155,7 @@ void Daemon::CheckSuspend(uint64_t now_ns) {
 
 void Daemon::Beat(uint64_t now_ns) {
   next_beat_ns_ = now_ns + std::min(kBeatNs, watchdog_ns_ == 0 ? kBeatNs : watchdog_ns_);
-  TakeOwn(HeartbeatRecord(capture_.get(), recorder_->counts().counted, reloader_->current().rung),
-          true);
+  TakeOwn(HeartbeatRecord(capture_.get(), recorder_->counts().counted, reloader_->current()), true);
   Notify("WATCHDOG=1");
   control_ready_ = true;  // connections that said nothing end here
 }
@@ -175,7 +174,7 @@ absl::Status Daemon::Stop() {
   // What the watermark still holds back is a millisecond away.
   ::usleep(2000);
   Drain();
-  recorder_->TakeNotices(BootNs());
+  recorder_->TakeNotices(BootNs(), /*last=*/true);
   TakeOwn(StopRecord(stop_reason_), true);
   const absl::Status closed = ledger_->Close("stop");
   LogInfo("stopped: ", stop_reason_, "; ", recorder_->counts().recorded, " records, ",
