@@ -8,11 +8,15 @@
 #include "base/agent_config.h"
 #include "base/daemon_main.h"
 #include "base/status.h"
+#include "policy/policy.h"
 
 namespace {
 
 absl::StatusOr<absl::AnyInvocable<absl::Status()>> Prepare(const std::string& path) {
   ASSIGN_OR_RETURN(cairn::config::AgentConfig config, cairn::LoadAgentConfig(path));
+  const auto& reserved = config.policy().reserved();
+  RETURN_IF_ERROR(
+      cairn::Annotate(cairn::policy::CheckReservedKeys({reserved.begin(), reserved.end()}), path));
   return [config = std::move(config), path]() -> absl::Status {
     ASSIGN_OR_RETURN(const auto daemon, cairn::agent::Daemon::Start(config, path));
     return daemon->Run();

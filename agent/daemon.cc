@@ -112,7 +112,7 @@ size_t Daemon::Drain() {
   capture_->Drain([this, &events](const capture::Captured& captured) {
     if (own_traffic_->Is(captured) || resume_.Recorded(captured)) return;
     ++events;
-    writer_->See(captured);
+    witness_->See(captured);
     recorder_->Take(captured);
   });
   if (events > 0) drain_until_ns_ = BootNs() + kLingerNs;
@@ -167,8 +167,7 @@ void Daemon::CheckSuspend(uint64_t now_ns) {
 
 void Daemon::Beat(uint64_t now_ns) {
   next_beat_ns_ = now_ns + std::min(kBeatNs, watchdog_ns_ == 0 ? kBeatNs : watchdog_ns_);
-  TakeOwn(HeartbeatRecord(capture_.get(), recorder_->counts().counted, reloader_->current().rung),
-          true);
+  TakeOwn(HeartbeatRecord(capture_.get(), recorder_->counts().counted, reloader_->current()), true);
   recorder_->DeclareGivenUp();
   KeepRoom();
   Notify("WATCHDOG=1");
@@ -200,7 +199,7 @@ absl::Status Daemon::Stop() {
     capture_->Detach();
   }
   DrainAll();
-  recorder_->TakeNotices(BootNs());
+  recorder_->TakeNotices(BootNs(), /*last=*/true);
   recorder_->DeclareGivenUp();
   TakeOwn(StopRecord(stop_reason_), true);
   const absl::Status closed = ledger_->Close("stop");

@@ -11,7 +11,7 @@
 #include "agent/capture/capture.h"
 #include "agent/control_server.h"
 #include "agent/own_traffic.h"
-#include "agent/policy_writer.h"
+#include "agent/policy_witness.h"
 #include "agent/receipts.h"
 #include "agent/recorder.h"
 #include "agent/reloader.h"
@@ -44,6 +44,7 @@ class Daemon {
   absl::Status OpenLog();
   absl::Status OpenKernel();
   void TakeOver();
+  absl::Status OpenReloader(policy::LoadOptions load, policy::LoadResult first);
   absl::Status OpenDoors();
   void RecordStart(const std::string& config_path);
 
@@ -78,7 +79,7 @@ class Daemon {
   std::unique_ptr<Receipts> receipts_;
   std::unique_ptr<RoomKeeper> keeper_;
   std::unique_ptr<OwnTraffic> own_traffic_;
-  std::unique_ptr<PolicyWriter> writer_;
+  std::unique_ptr<PolicyWitness> witness_;
   std::unique_ptr<capture::Capture> capture_;
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<ControlServer> control_;

@@ -19,13 +19,7 @@ absl::Status Daemon::RotateKey() {
 
 // Everything that holds the log is given the one that is open.
 void Daemon::ConnectLog() {
-  Reloader::Parts parts;
-  parts.recorder = recorder_.get();
-  parts.ledger = ledger_.get();
-  parts.capture = capture_.get();
-  parts.receipts = receipts_.get();
-  parts.writer = writer_.get();
-  reloader_->Connect(parts);
+  reloader_->Follow(ledger_.get(), receipts_.get());
   keeper_->Connect({log_dir_, ledger_.get(), recorder_.get(), receipts_.get()});
 }
 

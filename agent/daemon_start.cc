@@ -230,7 +230,7 @@ absl::Status Daemon::OpenKernel() {
   recorder_ = std::make_unique<Recorder>(ledger_.get());
   recorder_->SetPolicy(policy.policy);
   own_traffic_ = std::make_unique<OwnTraffic>(config_.log().dir());
-  writer_ = std::make_unique<PolicyWriter>(config_.policy().dir());
+  witness_ = std::make_unique<PolicyWitness>(config_.policy().dir());
 
   capture::CaptureOptions options;
   options.audit = AuditModeOf(config_.capture().audit());
@@ -246,11 +246,27 @@ absl::Status Daemon::OpenKernel() {
   ASSIGN_OR_RETURN(capture_, capture::Capture::Start(options));
   TakeOver();
   RETURN_IF_ERROR(capture_->SetWanted(policy.policy->wanted(), policy::GuardsOf(*policy.policy)));
-  reloader_ = std::make_unique<Reloader>(
-      std::move(policy_options), config_.receipts().wait_ms() * kMillisecondNs, std::move(policy));
+  RETURN_IF_ERROR(OpenReloader(std::move(policy_options), std::move(policy)));
   keeper_ = std::make_unique<RoomKeeper>(config_.log());
   ConnectLog();
   if (!Watch(epoll_.get(), capture_->wait_fd(), EPOLLONESHOT)) return ErrnoStatus(errno, "epoll");
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::OpenReloader(policy::LoadOptions load, policy::LoadResult first) {
+  Reloader::Options options;
+  options.load = std::move(load);
+  options.wait_ns = config_.receipts().wait_ms() * kMillisecondNs;
+  options.watch = config_.policy().reload() != "manual";
+  Reloader::Parts parts;
+  parts.recorder = recorder_.get();
+  parts.ledger = ledger_.get();
+  parts.capture = capture_.get();
+  parts.receipts = receipts_.get();
+  parts.witness = witness_.get();
+  parts.drain = [this] { DrainAll(); };
+  ASSIGN_OR_RETURN(reloader_, Reloader::Create(std::move(options), parts, std::move(first)));
+  if (!Watch(epoll_.get(), reloader_->wait_fd(), EPOLLIN)) return ErrnoStatus(errno, "epoll");
   return absl::OkStatus();
 }
 
@@ -272,6 +288,7 @@ void Daemon::RecordStart(const std::string& config_path) {
   Requester nobody;
   nobody.trigger = "start";
   TakeOwn(PolicyRecord(first, nobody), true);
+  if (first.rung != policy::Rung::kConfigured) TakeOwn(DegradedRecord(first), true);
   if (capture_->backend() == "audit-only" && config_.capture().backend() != "audit-only") {
     TakeOwn(NoticeRecord(AGENT_DEGRADED, "no BPF", capture_->backend_reason()), true);
   }

@@ -10,6 +10,21 @@
 
 namespace cairn::agent {
 
+namespace {
+
+void FillConditionErrors(const policy::Policy& policy, control::Status* status) {
+  uint64_t all = 0;
+  for (const policy::ConditionError& error : policy.condition_errors()) {
+    all += error.count;
+    if (status->condition_error_size() == 20) continue;
+    status->add_condition_error(absl::StrCat(error.id, ": ", error.count,
+                                             error.count == 1 ? " time: " : " times: ", error.why));
+  }
+  status->set_condition_errors(all);
+}
+
+}  // namespace
+
 void Daemon::FillStatus(control::Status* status) const {
   status->set_version(kVersion);
   status->set_origin(origin_);
@@ -34,6 +49,9 @@ void Daemon::FillStatus(control::Status* status) const {
     if (status->policy_errors_size() == 20) break;
     status->add_policy_errors(error);
   }
+  status->set_policy_requests(reloader_->requests());
+  status->set_policy_loads(reloader_->loads());
+  FillConditionErrors(*policy.policy, status);
   for (const std::string& file : policy.change.files()) {
     if (status->policy_files_size() == 100) break;
     status->add_policy_files(file);
@@ -62,6 +80,7 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_lost(counts.lost);
   status->set_refused(counts.refused);
   status->set_limited(counts.limited);
+  status->set_quarantined(counts.quarantined);
   for (const auto& [key, count] : counts.loss_by) {
     auto* loss = status->add_losses();
     loss->set_source(key.first);

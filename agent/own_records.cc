@@ -41,6 +41,11 @@ uint32_t AuidOf(uint32_t pid) {
 
 }  // namespace
 
+void ReadRequester(Requester* requester) {
+  requester->exe = ExeOf(requester->pid);
+  requester->auid = AuidOf(requester->pid);
+}
+
 std::string FileDigest(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
@@ -98,19 +103,29 @@ Record PolicyRecord(const policy::LoadResult& result, const Requester& requester
   if (requester.pid != 0) {
     change->set_requester_pid(requester.pid);
     change->set_requester_uid(requester.uid);
-    change->set_requester_auid(AuidOf(requester.pid));
-    change->set_requester_exe(ExeOf(requester.pid));
+    change->set_requester_auid(requester.auid);
+    change->set_requester_exe(requester.exe);
+    change->set_requester_inferred(requester.inferred);
   }
   return record;
 }
 
-Record HeartbeatRecord(capture::Capture* capture, uint64_t counted, policy::Rung rung) {
+Record DegradedRecord(const policy::LoadResult& result) {
+  return NoticeRecord(AGENT_DEGRADED, absl::StrCat("policy: ", policy::RungName(result.rung)),
+                      result.change.errors().empty() ? "" : result.change.errors(0));
+}
+
+Record HeartbeatRecord(capture::Capture* capture, uint64_t counted,
+                       const policy::LoadResult& policy) {
   Record record = Own(AGENT_HEARTBEAT);
   Heartbeat* heartbeat = record.mutable_heartbeat();
   capture->FillHeartbeat(heartbeat);
   heartbeat->set_counted_not_recorded(counted);
   heartbeat->set_resident_bytes(ResidentBytes());
-  heartbeat->set_policy_rung(std::string(policy::RungName(rung)));
+  heartbeat->set_policy_rung(std::string(policy::RungName(policy.rung)));
+  uint64_t errors = 0;
+  for (const auto& error : policy.policy->condition_errors()) errors += error.count;
+  heartbeat->set_condition_errors(errors);
   return record;
 }
 

@@ -12,12 +12,17 @@
 
 namespace cairn::agent {
 
-// Who asked for a reload, a rotation or the end: what the kernel said of the peer.
+// Who asked for a reload, a rotation or the end: pid and uid are what the kernel said of the peer.
 struct Requester {
   std::string trigger;  // start | SIGHUP | control | inotify
   uint32_t pid = 0;     // 0: nobody
   uint32_t uid = 0;
+  uint32_t auid = UINT32_MAX;  // unset, until it is looked up
+  std::string exe;
+  bool inferred = false;  // it came through process 1: this is who probably asked that
 };
+// Fills auid and exe from /proc; they stay as they are when the process is gone.
+void ReadRequester(Requester* requester);
 
 // SHA-256 of a file's bytes; empty when it cannot be read. For the programs' own files.
 std::string FileDigest(const std::string& path);
@@ -31,7 +36,11 @@ Record StopRecord(absl::string_view reason);
 // policy_loaded, or policy_rejected when the files are not what took effect.
 Record PolicyRecord(const policy::LoadResult& result, const Requester& requester);
 
-Record HeartbeatRecord(capture::Capture* capture, uint64_t counted, policy::Rung rung);
+// agent.degraded: the policy on disk is not what is in force.
+Record DegradedRecord(const policy::LoadResult& result);
+
+Record HeartbeatRecord(capture::Capture* capture, uint64_t counted,
+                       const policy::LoadResult& policy);
 
 Record NoticeRecord(EventType type, absl::string_view what, absl::string_view detail);
 

@@ -5,11 +5,18 @@
 #include "absl/strings/str_cat.h"
 #include "agent/clock.h"
 #include "base/log.h"
+#include "policy/schema.h"
+#include "proto/names.h"
 
 namespace cairn::agent {
 namespace {
 
 constexpr size_t kMaxWaiting = 64;
+constexpr size_t kMaxEvidence = 32 << 10;  // bytes of a quarantined record; a block holds 64 KiB
+
+Process* ProcessOf(const capture::Captured& captured) {
+  return captured.subject != nullptr ? &captured.subject->process : nullptr;
+}
 
 Record DiskLoss(absl::string_view reason, EventType type, uint64_t count, uint64_t from_ns,
                 uint64_t to_ns) {
@@ -27,6 +34,9 @@ Record DiskLoss(absl::string_view reason, EventType type, uint64_t count, uint64
 }
 
 }  // namespace
+
+Recorder::Recorder(ledger::Ledger* ledger)
+    : ledger_(ledger), wall_offset_ns_(WallNs() - BootNs()) {}
 
 void Recorder::SetPolicy(std::shared_ptr<const policy::Policy> policy) {
   previous_ = std::exchange(policy_, std::move(policy));
@@ -47,18 +57,20 @@ void Recorder::Take(const capture::Captured& captured) {
   ++counts_.seen;
   if (captured.record->has_loss()) CountLoss(captured.record->loss());
   CountLimit(*captured.record);
-  const Process* process = captured.subject != nullptr ? &captured.subject->process : nullptr;
+  const char* fault = policy::SchemaFault(*captured.record);
+  if (fault != nullptr) return Quarantine(captured, fault);
   decision_.verdict = policy::Verdict::kDrop;
   decision_.rules.clear();
   decision_.severity = SEVERITY_NONE;
   decision_.urgent = false;
-  policy_->Decide({captured.time_ns, captured.record, process}, &decision_);
+  decision_.capture = policy::CaptureWish();
+  policy_->Decide(
+      {captured.time_ns, captured.record, ProcessOf(captured), captured.time_ns + wall_offset_ns_},
+      &decision_);
   switch (decision_.verdict) {
     case policy::Verdict::kRecord:
       if (GivesUp(captured.record->type())) break;
-      captured.record->set_severity(decision_.severity);
-      policy_->Redact(captured.record,
-                      captured.subject != nullptr ? &captured.subject->process : nullptr);
+      Prepare(captured);
       AppendJoined(captured);
       break;
     case policy::Verdict::kCount:
@@ -98,6 +110,38 @@ void Recorder::DeclareGivenUp() {
   given_up_since_ns_ = 0;
 }
 
+// As much of it as the rules that wanted it ask for, without the secrets.
+void Recorder::Prepare(const capture::Captured& captured) {
+  Record* record = captured.record;
+  record->set_severity(decision_.severity);
+  if (decision_.capture.level == policy::LEVEL_MINIMAL && record->has_audit()) {
+    record->mutable_audit()->clear_text();
+    record->mutable_audit()->clear_text_length();
+    record->mutable_audit()->clear_fields();
+  }
+  policy_->Redact(record, ProcessOf(captured));
+}
+
+// Redacted like any other: what does not fit may still hold a secret.
+void Recorder::Quarantine(const capture::Captured& captured, const char* fault) {
+  ++counts_.quarantined;
+  policy_->Redact(captured.record, ProcessOf(captured));
+  std::string bytes = captured.record->SerializeAsString();
+  const size_t size = bytes.size();
+  if (size > kMaxEvidence) bytes.resize(kMaxEvidence);
+  Record record;
+  record.set_type(AGENT_QUARANTINE);
+  record.set_source(SOURCE_AGENT);
+  record.mutable_notice()->set_what(fault);
+  record.mutable_notice()->set_detail(
+      absl::StrCat(EventName(captured.record->type()), ", a record of ", size, " bytes",
+                   size > kMaxEvidence ? absl::StrCat(", cut to ", kMaxEvidence) : ""));
+  record.mutable_notice()->set_evidence(std::move(bytes));
+  decision_.rules.clear();
+  policy_->Decide({captured.time_ns, &record, ProcessOf(captured)}, &decision_);
+  Append(captured.time_ns, record, captured.subject, true);
+}
+
 // An audit event of an act that is in the log already becomes a link to it.
 void Recorder::AppendJoined(const capture::Captured& captured) {
   const uint32_t pid = captured.subject != nullptr ? captured.subject->process.pid() : 0;
@@ -122,8 +166,10 @@ void Recorder::TakeOwn(const Record& record, ledger::Subject* subject, bool urge
   Append(now_ns, record, subject, urgent);
 }
 
-void Recorder::TakeNotices(uint64_t now_ns) {
-  policy_->TakeNotices(now_ns, [this](const Record& record) { TakeOwn(record, nullptr, true); });
+void Recorder::TakeNotices(uint64_t now_ns, bool last) {
+  wall_offset_ns_ = WallNs() - BootNs();
+  policy_->TakeNotices(now_ns, last,
+                       [this](const Record& record) { TakeOwn(record, nullptr, true); });
 }
 
 absl::Status Recorder::Try(uint64_t time_ns, const Record& record, ledger::Subject* subject,

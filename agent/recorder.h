@@ -22,24 +22,26 @@ namespace cairn::agent {
 
 // Since start.
 struct Counts {
-  uint64_t seen = 0;      // events that reached the policy
-  uint64_t recorded = 0;  // appended, the agent's own records too
-  uint64_t counted = 0;   // wanted, and counted alone (an exception or a limit says so)
-  uint64_t dropped = 0;   // no rule wants them
-  uint64_t refused = 0;   // wanted, but storage did not take them
-  uint64_t given_up = 0;  // wanted, and given up because the disk is full
-  uint64_t lost = 0;      // sum of agent.loss
-  uint64_t limited = 0;   // sum of agent.limit_stop for a process's rate
+  uint64_t seen = 0;         // events that reached the policy
+  uint64_t recorded = 0;     // appended, the agent's own records too
+  uint64_t counted = 0;      // wanted, and counted alone (an exception or a limit says so)
+  uint64_t dropped = 0;      // no rule wants them
+  uint64_t refused = 0;      // wanted, but storage did not take them
+  uint64_t given_up = 0;     // wanted, and given up because the disk is full
+  uint64_t limited = 0;      // sum of agent.limit_stop for a process's rate
+  uint64_t lost = 0;         // sum of agent.loss
+  uint64_t quarantined = 0;  // did not fit their schema
   std::array<uint64_t, 256> by_type{};                              // recorded, by EventType
   std::map<std::pair<std::string, std::string>, uint64_t> loss_by;  // source, reason
 };
 
 // Capture thread only. A storage fault stops nothing: what could not be appended is counted by
 // type and becomes agent.loss records (source "disk") as soon as the ledger takes them again,
-// after an agent.storage_fault that says since when and why.
+// after an agent.storage_fault that says since when and why. A record that does not fit its schema
+// is written as agent.quarantine: its bytes and the reason.
 class Recorder {
  public:
-  explicit Recorder(ledger::Ledger* ledger) : ledger_(ledger) {}
+  explicit Recorder(ledger::Ledger* ledger);
 
   // Judges by `policy` from now on. The one before it is kept until the next call, since the
   // open block may name its rules.
@@ -60,8 +62,9 @@ class Recorder {
   // the newest 64 wait their turn. `subject` may be null.
   void TakeOwn(const Record& record, ledger::Subject* subject, bool urgent);
 
-  // Appends what the policy has to say of limits and expired exceptions. Call about every second.
-  void TakeNotices(uint64_t now_ns);
+  // Appends what the policy has to say of limits, expired exceptions and conditions that fail.
+  // Call about every second; with `last` before the policy is let go.
+  void TakeNotices(uint64_t now_ns, bool last = false);
 
   const Counts& counts() const { return counts_; }
   bool faulty() const { return !fault_.ok(); }
@@ -71,6 +74,8 @@ class Recorder {
   void RetryAfterFault();
 
  private:
+  void Prepare(const capture::Captured& captured);
+  void Quarantine(const capture::Captured& captured, const char* fault);
   void AppendJoined(const capture::Captured& captured);
   void Append(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
   absl::Status Try(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
@@ -89,6 +94,7 @@ class Recorder {
   policy::Decision decision_;  // reused
   capture::AuditJoin join_;
   Counts counts_;
+  uint64_t wall_offset_ns_;  // CLOCK_REALTIME - CLOCK_BOOTTIME, about a second ago
 
   absl::Status fault_;
   uint64_t fault_since_ns_ = 0;

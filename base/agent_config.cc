@@ -59,6 +59,7 @@ void FillDefaults(config::AgentConfig* config) {
   Default(policy->mutable_dir(), "/etc/cairn/policy.d");
   Default(policy->mutable_state_dir(), "/var/lib/cairn/policy");
   if (policy->signatures() == 0) policy->set_signatures(1);
+  Default(policy->mutable_reload(), "auto");
   auto* capture = config->mutable_capture();
   Default(capture->mutable_audit(), "auto");
   Default(capture->mutable_backend(), "auto");
@@ -108,6 +109,7 @@ absl::Status Check(const config::AgentConfig& config) {
     return absl::InvalidArgumentError("environment: only letters, digits, '.', '-' and '_'");
   }
   RETURN_IF_ERROR(CheckCapture(config.capture()));
+  RETURN_IF_ERROR(OneOf("policy.reload", config.policy().reload(), {"auto", "manual"}));
   if (config.log().segment_bytes() < (1 << 20) || config.log().segment_bytes() > (64 << 20)) {
     return absl::InvalidArgumentError("log.segment_bytes: not between 1048576 and 67108864");
   }

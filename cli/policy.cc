@@ -1,29 +1,24 @@
-// cairn policy check, test, floor, show, diff, load.
+// cairn policy check, test, floor, show, diff.
 #include <cstdio>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/control_frame.h"
 #include "base/escape.h"
-#include "base/status.h"
 #include "cli/logs.h"
 #include "cli/policy_files.h"
 #include "policy/diff.h"
 #include "policy/inline_tests.h"
-#include "proto/control.pb.h"
 
 namespace cairn::cli {
 namespace {
-
-constexpr int kLoadTimeoutMs = 30000;
 
 void Say(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 int RunCheck(const Arguments& arguments) {
   ReadPolicy read = ReadPolicyWords(arguments, arguments.words());
   if (read.policy != nullptr) policy::AddTestProblems(*read.policy, &read.problems);
-  if (!read.problems.empty()) return PrintProblems(read.problems);
+  if (!read.problems.empty()) return PrintProblems(read);
   size_t rules = 0, tests = 0;
   for (const auto& rule : read.policy->rules()) rules += !rule.floor;
   for (const auto& source : read.policy->sources()) {
@@ -36,7 +31,7 @@ int RunCheck(const Arguments& arguments) {
 
 int RunTest(const Arguments& arguments) {
   const ReadPolicy read = ReadPolicyWords(arguments, arguments.words());
-  if (read.policy == nullptr) return PrintProblems(read.problems);
+  if (read.policy == nullptr) return PrintProblems(read);
   size_t failed = 0;
   const auto results = policy::RunTests(*read.policy);
   for (const policy::TestResult& result : results) {
@@ -59,7 +54,7 @@ std::string EventNames(const policy::Rule& rule) { return absl::StrJoin(rule.on(
 
 int RunShow(const Arguments& arguments) {
   const ReadPolicy read = ReadPolicyWords(arguments, arguments.words());
-  if (read.policy == nullptr) return PrintProblems(read.problems);
+  if (read.policy == nullptr) return PrintProblems(read);
   const auto& policy = *read.policy;
   std::string text = absl::StrCat("digest ", absl::BytesToHexString(policy.digest()), "\n",
                                   "environment ", policy.environment(), "\n");
@@ -86,9 +81,9 @@ int RunShow(const Arguments& arguments) {
 
 int RunDiff(const Arguments& arguments) {
   const ReadPolicy before = ReadPolicyWords(arguments, {arguments.words()[0]});
-  if (before.policy == nullptr) return PrintProblems(before.problems);
+  if (before.policy == nullptr) return PrintProblems(before);
   const ReadPolicy after = ReadPolicyWords(arguments, {arguments.words()[1]});
-  if (after.policy == nullptr) return PrintProblems(after.problems);
+  if (after.policy == nullptr) return PrintProblems(after);
   PolicyChange change;
   policy::DiffPolicies(before.policy.get(), *after.policy, &change);
   std::string text;
@@ -101,23 +96,6 @@ int RunDiff(const Arguments& arguments) {
   list("strengthened", change.strengthened());
   Say(text.empty() ? "no difference\n" : text);
   return text.empty() ? kOk : kFailed;
-}
-
-int RunLoad(const Arguments& arguments) {
-  const auto config = AgentConfigOf(arguments);
-  if (!config.ok()) return Fail(kBadPolicy, config.status().message());
-  const ReadPolicy read = ReadPolicyWords(arguments, {});
-  if (!arguments.Has("--force") && read.policy == nullptr) return PrintProblems(read.problems);
-  control::Request request;
-  request.set_verb(control::Request::RELOAD);
-  const auto body = CallControl(arguments.Get("--socket", config->control().socket()),
-                                request.SerializeAsString(), kLoadTimeoutMs);
-  if (!body.ok()) return Fail(body.status());
-  control::Reply reply;
-  if (!reply.ParseFromString(*body)) return Fail(kUnreachable, "cairnd's answer is none");
-  if (!reply.error().empty()) return Fail(kFailed, reply.error());
-  Say("cairnd is loading the policy; `cairn policy history` shows what came of it\n");
-  return kOk;
 }
 
 Command Base(absl::string_view name, absl::string_view arguments, absl::string_view summary,
@@ -160,13 +138,7 @@ std::vector<Command> PolicyCommands() {
   all.push_back(PolicySchemaCommand());
   all.push_back(PolicyImportCommand());
   for (Command& command : PolicyBundleCommands()) all.push_back(std::move(command));
-  all.push_back(Base("policy load", "", "Have cairnd load its policy files now",
-                     "The files are checked here first; --force leaves that to cairnd, which keeps "
-                     "the policy in force where they are wrong.",
-                     RunLoad));
-  all.back().max_words = 0;
-  all.back().options.push_back({"--socket", "PATH", "cairnd's control socket"});
-  all.back().options.push_back({"--force", "", "do not check the files first"});
+  all.push_back(PolicyLoadCommand());
   return all;
 }
 

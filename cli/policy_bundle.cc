@@ -36,8 +36,9 @@ int RunBundle(const Arguments& arguments) {
   if (!absl::SimpleAtoi(arguments.Get("--serial"), &serial) || serial == 0) {
     return Fail(kUsage, "--serial N: above 0, and higher than that of the bundle in force");
   }
-  const ReadPolicy read = ReadPolicyWords(arguments, {dir});
-  if (read.policy == nullptr) return PrintProblems(read.problems);
+  ReadPolicy read = ReadPolicyWords(arguments, {dir});
+  if (read.policy != nullptr) policy::AddTestProblems(*read.policy, &read.problems);
+  if (!read.problems.empty()) return PrintProblems(read);
   const auto manifest = Collect(dir, serial);
   if (!manifest.ok()) return Fail(manifest.status());
   const absl::Status written =

@@ -2,10 +2,7 @@
 
 #include <sys/stat.h>
 
-#include <cstdio>
-
 #include "absl/strings/str_cat.h"
-#include "base/escape.h"
 #include "base/io.h"
 #include "base/status.h"
 #include "cli/logs.h"
@@ -44,6 +41,13 @@ ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::st
   std::vector<std::string> paths = words;
   if (paths.empty() && config.ok()) paths.push_back(config->policy().dir());
   options.check_permissions = words.empty();
+  if (words.empty() && config.ok()) {  // the host's own: as cairnd would take it
+    const auto& files = config->policy();
+    options.require_signed = files.require_signed();
+    options.trusted_keys = {files.trusted_keys().begin(), files.trusted_keys().end()};
+    options.signatures = files.signatures();
+    options.reserved = {files.reserved().begin(), files.reserved().end()};
+  }
   policy::PolicyFiles files;
   for (const std::string& path : paths) {
     if (!IsDirectory(path)) {
@@ -55,6 +59,7 @@ ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::st
     for (policy::Source& source : more.sources) files.sources.push_back(std::move(source));
   }
   read.files = files.sources.size();
+  for (const policy::Source& source : files.sources) read.texts[source.name] = source.text;
   // What can be told of the parts that were read is told too: all errors at once.
   auto policy = policy::CompilePolicy(std::move(files.sources), policy::CompileOptionsOf(options),
                                       &read.problems);
@@ -62,13 +67,12 @@ ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::st
   return read;
 }
 
-int PrintProblems(const std::vector<policy::Problem>& problems) {
-  std::string text;
-  for (const policy::Problem& problem : problems) {
-    absl::StrAppend(&text, EscapeBytes(problem.ToString()), "\n");
-  }
-  std::fputs(text.c_str(), stderr);
-  return kBadPolicy;
+int PrintProblems(const ReadPolicy& read) { return PrintProblems(read.problems, read.texts); }
+
+absl::StatusOr<std::string> LogDirOf(const Arguments& arguments) {
+  if (arguments.Has("--log")) return arguments.Get("--log");
+  ASSIGN_OR_RETURN(const std::vector<std::string> logs, LogsOf(Arguments()));
+  return logs.front();
 }
 
 absl::Status ForEachRecord(const std::string& log,

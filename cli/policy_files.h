@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "cli/command.h"
+#include "cli/problems.h"
 #include "ledger/reader.h"
 #include "policy/load.h"
 
@@ -20,14 +21,18 @@ struct ReadPolicy {
   std::shared_ptr<policy::CompiledPolicy> policy;  // null: `problems` say why
   std::vector<policy::Problem> problems;
   size_t files = 0;
+  FileTexts texts;
 };
 
 // Reads and compiles `words` (files, directories; the host's own directory when empty) together.
 // Inline tests are not run. Owners and modes are checked for the host's own directory alone.
 ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::string>& words);
 
-// Prints every problem on stderr. Returns kBadPolicy.
-int PrintProblems(const std::vector<policy::Problem>& problems);
+// Prints every problem of `read` on stderr. Returns kBadPolicy.
+int PrintProblems(const ReadPolicy& read);
+
+// What --log says, or this host's newest log.
+absl::StatusOr<std::string> LogDirOf(const Arguments& arguments);
 
 // Calls `visit` with each record of `log`; it returns false to stop.
 absl::Status ForEachRecord(const std::string& log,
@@ -37,6 +42,7 @@ Command PolicyExplainCommand();
 Command PolicySimulateCommand();
 Command PolicyHistoryCommand();
 Command PolicySchemaCommand();
+Command PolicyLoadCommand();
 std::vector<Command> PolicyBundleCommands();
 Command PolicyImportCommand();
 

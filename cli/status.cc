@@ -66,6 +66,12 @@ void ShowLog(const Status& status, Screen* screen) {
     screen->Line("",
                  absl::StrCat(HumanCount(loss.count()), " ", loss.source(), ", ", loss.reason()));
   }
+  if (status.quarantined() > 0) {
+    screen.Line(
+        "quarantine",
+        absl::StrCat(HumanCount(status.quarantined()), " records that do not fit their schema"),
+        "1;31");
+  }
   if (!status.storage_fault().empty()) screen->Line("storage", status.storage_fault(), "1;31");
 }
 
@@ -104,6 +110,9 @@ void PrintScreen(const Status& status) {
                    status.policy_files_size(), " files"),
       configured ? "" : "1;33");
   for (const std::string& error : status.policy_errors()) screen.Line("", error, "31");
+  for (const std::string& error : status.condition_error()) {
+    screen.Line("", absl::StrCat("condition of ", error), "33");
+  }
   ShowLog(status, &screen);
   ShowReceipts(status, &screen);
   screen.Print();
@@ -128,6 +137,9 @@ void PrintJson(const Status& status) {
   json.Text("policy_digest", absl::BytesToHexString(status.policy_digest()));
   json.Texts("policy_files", {status.policy_files().begin(), status.policy_files().end()});
   json.Texts("policy_errors", {status.policy_errors().begin(), status.policy_errors().end()});
+  json.Number("condition_errors", status.condition_errors());
+  json.Texts("condition_error", {status.condition_error().begin(), status.condition_error().end()});
+  json.Number("quarantined", status.quarantined());
   json.Text("log", status.log_dir());
   json.Number("epoch", status.epoch());
   json.Number("size", status.size());

@@ -1,5 +1,5 @@
 // One line of an auditd rule file, taken apart and turned into conditions.
-// Used by import_auditd.cc alone.
+// Used by import_auditd.cc alone; audit_rule_map.cc has MapAuditRule.
 #ifndef CAIRN_POLICY_AUDIT_RULE_H_
 #define CAIRN_POLICY_AUDIT_RULE_H_
 

@@ -31,12 +31,19 @@ class PolicyBuilder {
   void TakeLists(const Source& source);
   void TakeLevels(const Source& source);
   void TakeOverlays(const Source& source);
-  void TakeLimits(const Source& source, const std::string& path, const Limits& limits);
+  void TakeOverlay(const Source& source, const std::string& path, const std::string& rule,
+                   const RuleOverlay& overlay);
+  void NoSuchRule(const Source& source, const std::string& path, const std::string& rule);
+  void TakeLimits(const Source& source, const std::string& path, const Limits& limits,
+                  HostLimit* host);
+  void ApplyEnvironment();
+  void TakeName(const Source& source);
   void CheckReserved(const Source& source);
   void TakeRule(const Source& source, int index);
   void ApplyOverlay(const Source& source, const std::string& path, const RuleOverlay& overlay,
                     Rule* rule);
   void TakeLimit(const Source& source, const std::string& path, CompiledRule* rule);
+  void TakeCapture(const Source& source, const std::string& path, CompiledRule* rule);
   void TakeException(const Source& source, int index);
   void TakeNoise(const Source& source, int index);
   void TakeRedaction(const Source& source, int index);
@@ -55,6 +62,9 @@ class PolicyBuilder {
   };
   std::multimap<std::string, Overlay> overlays_;  // by rule
   absl::flat_hash_map<std::string, size_t> rule_by_id_;
+  Levels overlay_levels_{};  // of the environment
+  HostLimit overlay_limit_;
+  absl::flat_hash_map<std::string, std::string> names_;  // metadata.name: file
 };
 
 }  // namespace cairn::policy

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -24,12 +25,15 @@ absl::string_view TextOf(absl::string_view bytes) {
   return blank == absl::string_view::npos ? bytes : bytes.substr(0, blank + 1);
 }
 
+}  // namespace
+
 bool IsPlainName(absl::string_view name) {
-  return !name.empty() && name[0] != '.' && name.find('/') == absl::string_view::npos &&
+  const auto plain = [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+  };
+  return !name.empty() && name[0] != '.' && std::all_of(name.begin(), name.end(), plain) &&
          absl::EndsWith(name, ".yaml");
 }
-
-}  // namespace
 
 std::string Sha256Of(absl::string_view text) {
   std::string digest(32, '\0');

@@ -46,6 +46,9 @@ absl::StatusOr<std::string> SignManifest(absl::string_view manifest, absl::strin
 
 std::string Sha256Of(absl::string_view text);  // 32 bytes
 
+// What a policy file may be called: letters, digits, '.', '_', '-'; ends in ".yaml".
+bool IsPlainName(absl::string_view name);
+
 }  // namespace cairn::policy
 
 #endif  // CAIRN_POLICY_BUNDLE_H_

@@ -1,4 +1,4 @@
-// From the tree of expressions to a Program: names, types, constants. Used by cel.cc alone.
+// From the tree of expressions to a Program: names, types, constants. Used by cel_*.cc alone.
 #ifndef CAIRN_POLICY_CEL_COMPILER_H_
 #define CAIRN_POLICY_CEL_COMPILER_H_
 
@@ -10,6 +10,14 @@
 #include "policy/cel.h"
 
 namespace cairn::policy::cel {
+
+// Where an expression begins: "process.exe.size() == 1" at the p, though its operator and function
+// stand further on.
+size_t Start(const Expr& expr);
+
+bool IsList(Type type);
+// Type of a list's elements; kEmptyList for the empty list's.
+Type ElementOf(Type list);
 
 class Compiler {
  public:

@@ -1,9 +1,9 @@
 #include "policy/compile.h"
 
 #include <openssl/rand.h>
-#include <time.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -17,12 +17,6 @@ namespace cairn::policy {
 namespace {
 
 constexpr size_t kMaxListEntries = 100000;
-
-int64_t ClockNs(clockid_t clock) {
-  timespec now;
-  ::clock_gettime(clock, &now);
-  return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
-}
 
 // Removing says nothing, a mask that something was there, a keyed hash which are equal. The
 // strictest goes first: the others then find nothing left.
@@ -138,49 +132,39 @@ void PolicyBuilder::TakeLevels(const Source& source) {
   }
 }
 
-// After all files' levels: an overlay is compared with what holds without it.
-void PolicyBuilder::TakeOverlays(const Source& source) {
-  const auto found = source.file.environments().find(options_.environment);
-  for (const auto& [name, environment] : source.file.environments()) {
-    const std::string path = absl::StrCat("environments.", name);
-    for (size_t i = 0; i < kCategories; ++i) {
-      const Level level = LevelOf(environment.categories(), i);
-      const bool lowers = level != LEVEL_UNSPECIFIED && level < policy_->levels_[i];
-      if (lowers && !Lowerable(i)) {
-        Wrong(source, absl::StrCat(path, ".categories.", CategoryName(i)),
-              absl::StrCat("an environment may not lower this category (",
-                           LevelName(policy_->levels_[i]), " to ", LevelName(level), ")"));
-      }
-    }
-    for (const auto& [rule, overlay] : environment.rules()) {
-      const std::string rule_path = absl::StrCat(path, ".rules.", rule);
-      if (!rule_by_id_.contains(rule)) Wrong(source, rule_path, "no such rule");
-      if (name == options_.environment) overlays_.insert({rule, {&source, rule_path, &overlay}});
-    }
-  }
-  if (found == source.file.environments().end()) return;
-  TakeLimits(source, absl::StrCat("environments.", options_.environment, ".limits"),
-             found->second.limits());
-}
-
-void PolicyBuilder::TakeLimits(const Source& source, const std::string& path,
-                               const Limits& limits) {
-  if (!limits.has_host()) return;
-  if (limits.host().events_per_second() == 0) {
-    return Wrong(source, path + ".host", "events_per_second is missing");
-  }
-  HostLimit& host = policy_->host_limit_;
-  // The most generous of several, so that files add up in any order.
-  host.set_events_per_second(std::max(host.events_per_second(), limits.host().events_per_second()));
-  host.set_burst(
-      std::max({host.burst(), limits.host().burst(), limits.host().events_per_second()}));
+void PolicyBuilder::NoSuchRule(const Source& source, const std::string& path,
+                               const std::string& rule) {
+  std::vector<absl::string_view> known;
+  for (const auto& [id, unused] : rule_by_id_) known.push_back(id);
+  std::sort(known.begin(), known.end());
+  Wrong(source, path, absl::StrCat("no rule '", rule, "'", DidYouMean(rule, known)));
 }
 
 void PolicyBuilder::CheckReserved(const Source& source) {
+  if (source.floor) return;
+  const auto check = [&](const std::string& path) {
+    if (!source.places.contains(path)) return;
+    Wrong(source, path, "agent.yaml reserves this (policy.reserved): a policy may not set it");
+  };
   for (const std::string& key : options_.reserved) {
-    if (source.floor || !source.places.contains(key)) continue;
-    Wrong(source, key, "agent.yaml reserves this: a policy may not set it");
+    check(key);
+    for (const auto& [name, unused] : source.file.environments()) {
+      check(absl::StrCat("environments.", name, ".", key));
+    }
   }
+}
+
+// Serials are remembered by name: two files of one name would roll each other back.
+void PolicyBuilder::TakeName(const Source& source) {
+  const Metadata& metadata = source.file.metadata();
+  if (metadata.name().empty()) {
+    if (metadata.serial() != 0) Wrong(source, "metadata.name", "missing: the serial is of a name");
+    return;
+  }
+  const auto [found, is_new] = names_.try_emplace(metadata.name(), source.name);
+  if (is_new) return;
+  Wrong(source, "metadata.name",
+        absl::StrCat("'", metadata.name(), "' is the name of ", found->second, " too"));
 }
 
 void PolicyBuilder::Finish(std::vector<Source> sources) {
@@ -194,11 +178,14 @@ void PolicyBuilder::Finish(std::vector<Source> sources) {
     policy.category_events_ |= EventsAt(i, policy.levels_[i]);
   }
   EventSet wanted = policy.category_events_;
+  std::set<std::string> env;
   for (uint32_t i = 0; i < policy.rules_.size(); ++i) {
     CompiledRule& rule = policy.rules_[i];
     std::sort(rule.exceptions.begin(), rule.exceptions.end(),
               [](const auto& a, const auto& b) { return a.id < b.id; });
     if (rule.limit.rule != nullptr) rule.limit.rule = &rule.id;
+    policy.wanted_.exe_hash |= rule.capture.exe_hash;
+    env.insert(rule.source.capture().env().begin(), rule.source.capture().env().end());
     policy.rule_index_.Add(i, rule.events, rule.when.get());
     wanted |= rule.events;
   }
@@ -206,6 +193,7 @@ void PolicyBuilder::Finish(std::vector<Source> sources) {
     policy.noise_index_.Add(i, policy.noise_[i].events, policy.noise_[i].when.get());
   }
   policy.wanted_.types = wanted;
+  policy.wanted_.env = {env.begin(), env.end()};
   static const std::string* host = new std::string("host");
   if (policy.host_limit_.events_per_second() != 0 && !options_.additive) {
     policy.host_rate_ = {host, policy.host_limit_.events_per_second() / 1e9,
@@ -221,7 +209,7 @@ void PolicyBuilder::Finish(std::vector<Source> sources) {
   policy.bundle_serial_ = options_.bundle_serial;
   policy.bundle_digest_ = options_.bundle_digest;
   policy.sources_ = std::move(sources);
-  policy.wall_offset_ns_ = ClockNs(CLOCK_REALTIME) - ClockNs(CLOCK_BOOTTIME);
+  policy.wall_offset_ns_ = CompiledPolicy::WallOffsetNs();
 }
 
 std::shared_ptr<CompiledPolicy> PolicyBuilder::Build(std::vector<Source> sources) {
@@ -232,20 +220,14 @@ std::shared_ptr<CompiledPolicy> PolicyBuilder::Build(std::vector<Source> sources
   for (const Source& source : sources) all.push_back(&source);
   for (const Source* source : all) {
     if (!source->floor) TakeLists(*source);
+    if (!source->floor) TakeName(*source);
     TakeLevels(*source);
-    TakeLimits(*source, "limits", source->file.limits());
+    TakeLimits(*source, "limits", source->file.limits(), &policy_->host_limit_);
     CheckReserved(*source);
     for (const Rule& rule : source->file.rules()) rule_by_id_.try_emplace(rule.id(), 0);
   }
   for (const Source* source : all) TakeOverlays(*source);
-  for (const Source* source : all) {  // now that each was compared with the levels of the files
-    const auto found = source->file.environments().find(options_.environment);
-    if (found == source->file.environments().end() || options_.additive) continue;
-    for (size_t i = 0; i < kCategories; ++i) {
-      const Level level = LevelOf(found->second.categories(), i);
-      if (level != LEVEL_UNSPECIFIED) policy_->levels_[i] = level;
-    }
-  }
+  ApplyEnvironment();
   for (const Source* source : all) {
     for (int i = 0; i < source->file.rules_size(); ++i) TakeRule(*source, i);
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/suggest.h"
 #include "policy/builder.h"
@@ -10,28 +11,10 @@ namespace cairn::policy {
 namespace {
 
 constexpr uint64_t kMaxEveryNs = 86400ull * 1000000000;
-constexpr uint32_t kMaxAncestors = 32;
+constexpr uint32_t kMaxAncestors = 32;  // as many as the agent knows
+constexpr size_t kMaxEnvName = 64;
 
 }  // namespace
-
-// An overlay raises; it may change a limit, which the floor lists as lowerable.
-void PolicyBuilder::ApplyOverlay(const Source& source, const std::string& path,
-                                 const RuleOverlay& overlay, Rule* rule) {
-  if (overlay.has_severity()) {
-    if (overlay.severity() < rule->severity()) {
-      return Wrong(source, path + ".severity", "an environment may not lower a severity");
-    }
-    rule->set_severity(overlay.severity());
-  }
-  if (overlay.has_capture()) {
-    CaptureOptions* capture = rule->mutable_capture();
-    capture->set_level(std::max(capture->level(), overlay.capture().level()));
-    capture->set_ancestors(std::max(capture->ancestors(), overlay.capture().ancestors()));
-    capture->set_exe_hash(capture->exe_hash() || overlay.capture().exe_hash());
-    capture->mutable_env()->MergeFrom(overlay.capture().env());
-  }
-  if (overlay.has_limit()) *rule->mutable_limit() = overlay.limit();
-}
 
 void PolicyBuilder::TakeLimit(const Source& source, const std::string& path, CompiledRule* rule) {
   const RateLimit& limit = rule->source.limit();
@@ -54,6 +37,31 @@ void PolicyBuilder::TakeLimit(const Source& source, const std::string& path, Com
   rule->limit.per_ns = limit.events() / static_cast<double>(limit.every_ns());
   rule->limit.burst = limit.events();
   rule->limit_counts = limit.then() != THEN_DROP;
+}
+
+void PolicyBuilder::TakeCapture(const Source& source, const std::string& path, CompiledRule* rule) {
+  const CaptureOptions& capture = rule->source.capture();
+  if (capture.level() == LEVEL_OFF) {
+    Wrong(source, path + ".level", "must be minimal, standard or verbose: a rule records");
+  }
+  if (capture.ancestors() > kMaxAncestors) {
+    Wrong(source, path + ".ancestors", absl::StrCat("at most ", kMaxAncestors));
+  }
+  for (int i = 0; i < capture.env_size(); ++i) {
+    const std::string& name = capture.env(i);
+    const bool good = !name.empty() && name.size() <= kMaxEnvName &&
+                      !absl::ascii_isdigit(static_cast<unsigned char>(name[0])) &&
+                      std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                        return absl::ascii_isalnum(c) || c == '_';
+                      });
+    if (!good) {
+      Wrong(source, absl::StrCat(path, ".env[", i, "]"),
+            absl::StrCat("'", name, "' is no name of a variable (A-Z a-z 0-9 _, at most ",
+                         kMaxEnvName, ")"));
+    }
+  }
+  const Level level = capture.level() == LEVEL_UNSPECIFIED ? LEVEL_STANDARD : capture.level();
+  rule->capture = {level, capture.ancestors(), capture.exe_hash() || level == LEVEL_VERBOSE};
 }
 
 void PolicyBuilder::TakeRule(const Source& source, int index) {
@@ -82,12 +90,8 @@ void PolicyBuilder::TakeRule(const Source& source, int index) {
   if (rule.source.has_limit()) {
     if (!options_.additive) TakeLimit(source, path + ".limit", &rule);
   }
-  if (rule.source.capture().ancestors() > kMaxAncestors) {
-    Wrong(source, path + ".capture.ancestors", absl::StrCat("at most ", kMaxAncestors));
-  }
   rule.severity = rule.source.severity();
-  rule.capture = {rule.source.capture().ancestors(), rule.source.capture().exe_hash(),
-                  rule.source.capture().level() == LEVEL_VERBOSE};
+  TakeCapture(source, path + ".capture", &rule);
   if (problems_->size() == before) policy_->rules_.push_back(std::move(rule));
 }
 
@@ -112,11 +116,7 @@ void PolicyBuilder::TakeException(const Source& source, int index) {
   const bool compiled_rule = found != rule_by_id_.end() && found->second < policy_->rules_.size() &&
                              policy_->rules_[found->second].id == exception.rule();
   if (found == rule_by_id_.end()) {
-    std::vector<absl::string_view> known;
-    for (const auto& [id, unused] : rule_by_id_) known.push_back(id);
-    return Wrong(
-        source, path + ".rule",
-        absl::StrCat("no rule '", exception.rule(), "'", DidYouMean(exception.rule(), known)));
+    return NoSuchRule(source, path + ".rule", exception.rule());
   }
   if (!compiled_rule) return;  // the rule is wrong itself, and said so
   CompiledRule& rule = policy_->rules_[found->second];

@@ -10,6 +10,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "policy/categories.h"
+#include "policy/failed_conditions.h"
 #include "policy/index.h"
 #include "policy/limits.h"
 #include "policy/policy.h"
@@ -54,8 +55,9 @@ class CompiledPolicy : public Policy {
   const Wanted& wanted() const override { return wanted_; }
   const std::string& digest() const override { return digest_; }
   void Redact(Record* record, Process* process) const override;
-  void TakeNotices(uint64_t time_ns, absl::FunctionRef<void(const Record&)> sink) const override;
-  uint64_t condition_errors() const override { return errors_; }
+  void TakeNotices(uint64_t time_ns, bool last,
+                   absl::FunctionRef<void(const Record&)> sink) const override;
+  std::vector<ConditionError> condition_errors() const override { return failed_.All(); }
 
   const std::vector<CompiledRule>& rules() const { return rules_; }  // by id
   const std::vector<CompiledNoise>& noise() const { return noise_; }
@@ -73,6 +75,7 @@ class CompiledPolicy : public Policy {
   friend class PolicyBuilder;
 
   static uint64_t NewIdentity();
+  static int64_t WallOffsetNs();
 
   void Consider(const CompiledRule& rule, const Event& event, Scratch* scratch, Decision* decision,
                 bool* counted) const;
@@ -80,7 +83,8 @@ class CompiledPolicy : public Policy {
                 bool* counted) const;
   bool Limited(const CompiledRule& rule, const Event& event, Scratch* scratch) const;
   void ConsiderCategory(const Event& event, Scratch* scratch, Decision* decision) const;
-  bool Matches(const cel::Program* when, const Event& event, Scratch* scratch, bool on_error) const;
+  bool Matches(const std::string& id, const cel::Program* when, const Event& event,
+               Scratch* scratch, bool on_error) const;
   int64_t WallSeconds(const Event& event) const;
 
   std::vector<CompiledRule> rules_;
@@ -101,8 +105,9 @@ class CompiledPolicy : public Policy {
   uint64_t serial_ = 0;
   uint64_t bundle_serial_ = 0;
   std::string bundle_digest_;
-  int64_t wall_offset_ns_ = 0;  // CLOCK_REALTIME - CLOCK_BOOTTIME when it was built
-  mutable std::atomic<uint64_t> errors_{0};
+  // CLOCK_REALTIME - CLOCK_BOOTTIME when it was built, and at each TakeNotices since.
+  mutable std::atomic<int64_t> wall_offset_ns_{0};
+  mutable FailedConditions failed_;
   mutable LimitTable limits_;
   mutable std::atomic<int64_t> expiry_told_s_{0};  // exceptions that ended before: already told
 };

@@ -1,4 +1,6 @@
 // What becomes of an event. DESIGN §7: order never matters.
+#include <time.h>
+
 #include <algorithm>
 #include <memory>
 
@@ -72,18 +74,18 @@ void CompiledPolicy::Decide(const Event& event, Decision* decision) const {
   decision->urgent = UrgentType(event.record->type()) || decision->severity >= SEVERITY_HIGH;
 }
 
-bool CompiledPolicy::Matches(const cel::Program* when, const Event& event, Scratch* scratch,
-                             bool on_error) const {
+bool CompiledPolicy::Matches(const std::string& id, const cel::Program* when, const Event& event,
+                             Scratch* scratch, bool on_error) const {
   if (when == nullptr) return true;
   const Value value = when->Evaluate(event, scratch);
   if (!value.is_error()) return value.is_true();
-  errors_.fetch_add(1, std::memory_order_relaxed);
+  failed_.Count(id, value.text);
   return on_error;
 }
 
 void CompiledPolicy::Consider(const CompiledRule& rule, const Event& event, Scratch* scratch,
                               Decision* decision, bool* counted) const {
-  if (!Matches(rule.when.get(), event, scratch, true)) return;
+  if (!Matches(rule.id, rule.when.get(), event, scratch, true)) return;
   if (Excepted(rule, event, scratch, decision, counted)) return;
   if (rule.limit.rule != nullptr && Limited(rule, event, scratch)) {
     if (decision->limited == nullptr || rule.id < *decision->limited) decision->limited = &rule.id;
@@ -92,9 +94,9 @@ void CompiledPolicy::Consider(const CompiledRule& rule, const Event& event, Scra
   }
   decision->rules.push_back(&rule.id);
   decision->severity = std::max(decision->severity, rule.severity);
+  decision->capture.level = std::max(decision->capture.level, rule.capture.level);
   decision->capture.ancestors = std::max(decision->capture.ancestors, rule.capture.ancestors);
   decision->capture.exe_hash |= rule.capture.exe_hash;
-  decision->capture.verbose |= rule.capture.verbose;
 }
 
 // All of a rule's exceptions are asked, so that their order says nothing.
@@ -103,7 +105,7 @@ bool CompiledPolicy::Excepted(const CompiledRule& rule, const Event& event, Scra
   bool excepted = false;
   for (const CompiledException& exception : rule.exceptions) {
     if (WallSeconds(event) >= exception.expires_s) continue;
-    if (!Matches(exception.when.get(), event, scratch, false)) continue;
+    if (!Matches(exception.id, exception.when.get(), event, scratch, false)) continue;
     decision->excepted.push_back(&exception.id);
     *counted |= exception.counts;
     excepted = true;
@@ -128,12 +130,13 @@ void CompiledPolicy::ConsiderCategory(const Event& event, Scratch* scratch,
   noise_index_.Visit(event, scratch, [&](uint32_t number) {
     const CompiledNoise& noise = noise_[number];
     if (silenced != nullptr && *silenced < noise.id) return;
-    if (Matches(noise.when.get(), event, scratch, false)) silenced = &noise.id;
+    if (Matches(noise.id, noise.when.get(), event, scratch, false)) silenced = &noise.id;
   });
   if (silenced != nullptr) {
     decision->silenced = silenced;
   } else {
     decision->rules.push_back(&CategoryRule(CategoryOf(event.record->type())));
+    decision->capture.level = std::max(decision->capture.level, LEVEL_STANDARD);
   }
 }
 
@@ -142,6 +145,13 @@ int64_t CompiledPolicy::WallSeconds(const Event& event) const {
   if (event.wall_ns != 0) return static_cast<int64_t>(event.wall_ns / 1000000000);
   if (event.time_ns == 0) return 0;
   return (static_cast<int64_t>(event.time_ns) + wall_offset_ns_) / 1000000000;
+}
+
+int64_t CompiledPolicy::WallOffsetNs() {
+  timespec wall, boot;
+  ::clock_gettime(CLOCK_REALTIME, &wall);
+  ::clock_gettime(CLOCK_BOOTTIME, &boot);
+  return (wall.tv_sec - boot.tv_sec) * int64_t{1000000000} + (wall.tv_nsec - boot.tv_nsec);
 }
 
 uint64_t CompiledPolicy::NewIdentity() {
@@ -179,9 +189,11 @@ void CompiledPolicy::Redact(Record* record, Process* process) const {
   }
 }
 
-void CompiledPolicy::TakeNotices(uint64_t time_ns,
+void CompiledPolicy::TakeNotices(uint64_t time_ns, bool last,
                                  absl::FunctionRef<void(const Record&)> sink) const {
-  limits_.TakeNotices(time_ns, false, sink);
+  limits_.TakeNotices(time_ns, last, sink);
+  failed_.TakeNotices(sink);
+  wall_offset_ns_ = WallOffsetNs();  // a clock may be set late, or again
   const int64_t now_s = (static_cast<int64_t>(time_ns) + wall_offset_ns_) / 1000000000;
   const int64_t told_s = expiry_told_s_.exchange(now_s);
   for (const CompiledRule& rule : rules_) {

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/escape.h"
 #include "base/fd.h"
 #include "base/status.h"
 #include "policy/bundle.h"
@@ -22,10 +25,22 @@ namespace {
 
 constexpr size_t kMaxFiles = 1000;
 constexpr size_t kMaxBytes = 4 << 20;
+constexpr size_t kMaxTotal = 64 << 20;
 
-// Root or we own it, and nobody else may write it. A sticky directory (/tmp) may be written by
-// others as long as what we open in it is ours.
-absl::Status CheckOwner(const struct stat& st, const std::string& path) {
+std::string TooMuch(size_t bytes, absl::string_view what) {
+  return absl::StrCat("longer than ", bytes, " bytes, the most ", what, " may have");
+}
+
+// Root or we own it, and nobody else may write it: the group's bits are those of an ACL's mask
+// too. A sticky directory (/tmp) may be written by others as long as what we open in it is ours.
+// What a FUSE file system says of owners and bytes is whatever the process behind it likes.
+absl::Status CheckOwner(int fd, const struct stat& st, const std::string& path) {
+  struct statfs system;
+  if (::fstatfs(fd, &system) != 0) return ErrnoStatus(errno, absl::StrCat("statfs ", path));
+  if (system.f_type == FUSE_SUPER_MAGIC) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(path, ": on a FUSE file system, whose server decides what it holds"));
+  }
   if (st.st_uid != 0 && st.st_uid != ::geteuid()) {
     return absl::PermissionDeniedError(
         absl::StrCat(path, ": owned by user ", st.st_uid, ", not by root"));
@@ -45,7 +60,7 @@ absl::Status CheckFd(int fd, const std::string& path, bool check, mode_t kind) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": not a ", kind == S_IFDIR ? "directory" : "regular file"));
   }
-  return check ? CheckOwner(st, path) : absl::OkStatus();
+  return check ? CheckOwner(fd, st, path) : absl::OkStatus();
 }
 
 std::string AbsolutePath(const std::string& path) {
@@ -84,6 +99,11 @@ absl::StatusOr<std::vector<std::string>> YamlNames(int dir, const std::string& p
   while (const dirent* entry = ::readdir(stream.get())) {
     const absl::string_view name = entry->d_name;
     if (name[0] == '.' || !absl::EndsWith(name, ".yaml")) continue;
+    if (!IsPlainName(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": ", EscapeBytes(name),
+                       ": a policy file's name has only letters, digits, '.', '_' and '-'"));
+    }
     names.emplace_back(name);
     if (names.size() > kMaxFiles) {
       return absl::ResourceExhaustedError(absl::StrCat(path, ": more than ", kMaxFiles, " files"));
@@ -110,8 +130,8 @@ absl::StatusOr<std::string> ReadAt(int dir, const std::string& name, const std::
     if (n == 0) return text;
     text.append(buffer, static_cast<size_t>(n));
     if (text.size() > kMaxBytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(path, ": longer than ", kMaxBytes,
-                                                       " bytes, the most a policy file may have"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, ": ", TooMuch(kMaxBytes, "a policy file")));
     }
   }
 }
@@ -158,8 +178,7 @@ PolicyFiles ReadPolicyFiles(const LoadOptions& options, std::vector<Problem>* pr
   PolicyFiles files;
   const absl::StatusOr<Fd> dir = OpenDirectory(options.dir, options.check_permissions);
   if (!dir.ok()) {
-    files.absent = absl::IsNotFound(dir.status());
-    if (!files.absent) AddProblem(dir.status(), options.dir, problems);
+    AddProblem(dir.status(), options.dir, problems);
     return files;
   }
   const auto names = YamlNames(dir->get(), options.dir);
@@ -167,7 +186,13 @@ PolicyFiles ReadPolicyFiles(const LoadOptions& options, std::vector<Problem>* pr
     AddProblem(names.status(), options.dir, problems);
     return files;
   }
-  files.absent = names->empty();
+  if (names->empty()) {
+    problems->push_back({options.dir,
+                         {0, 0},
+                         "no *.yaml file (for the floor alone, put one there that says only "
+                         "'schema: cairn.policy/v1')"});
+  }
+  size_t total = 0;
   for (const std::string& name : *names) {
     const std::string path = absl::StrCat(options.dir, "/", name);
     absl::StatusOr<std::string> text = ReadAt(dir->get(), name, path, options.check_permissions);
@@ -175,9 +200,14 @@ PolicyFiles ReadPolicyFiles(const LoadOptions& options, std::vector<Problem>* pr
       AddProblem(text.status(), path, problems);
       continue;
     }
+    total += text->size();
+    if (total > kMaxTotal) {
+      problems->push_back({path, {0, 0}, TooMuch(kMaxTotal, "all policy files")});
+      break;
+    }
     files.sources.push_back(ReadSource(path, *std::move(text), problems));
   }
-  if (!files.absent || options.require_signed) {
+  if (!names->empty() || options.require_signed) {
     const size_t before = problems->size();
     CheckBundle(dir->get(), options, &files, problems);
     // Where only signed rules count, what is not signed is not read, on no rung of the ladder.

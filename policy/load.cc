@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/log.h"
+#include "base/suggest.h"
+#include "policy/bundle.h"
 #include "policy/diff.h"
 #include "policy/inline_tests.h"
 #include "policy/last_good.h"
@@ -12,7 +15,8 @@
 namespace cairn::policy {
 namespace {
 
-constexpr int kMaxErrorsRecorded = 50;
+constexpr int kMaxListed = 32;  // of each list of a change, which must fit into a block
+constexpr size_t kMaxEntry = 300;
 
 const CompiledPolicy* Compiled(const std::shared_ptr<const Policy>& policy) {
   return dynamic_cast<const CompiledPolicy*>(policy.get());
@@ -23,6 +27,20 @@ std::shared_ptr<const CompiledPolicy> FloorAlone(const LoadOptions& options) {
   return CompilePolicy({}, CompileOptionsOf(options), &none);
 }
 
+void Shorten(Strings* list) {
+  const int more = list->size() - kMaxListed;
+  if (more > 0) {
+    list->DeleteSubrange(kMaxListed, more);
+    *list->Add() = absl::StrCat("and ", more, " more");
+  }
+  for (std::string& entry : *list) {
+    if (entry.size() <= kMaxEntry) continue;
+    size_t cut = kMaxEntry;
+    while ((entry[cut] & 0xC0) == 0x80) --cut;  // not within a character
+    entry = absl::StrCat(entry.substr(0, cut), "…");
+  }
+}
+
 void FillChange(const std::shared_ptr<const Policy>& before, const CompiledPolicy& after,
                 const std::vector<Problem>& problems, Rung rung, PolicyChange* change) {
   if (before != nullptr) change->set_old_digest(before->digest());
@@ -31,14 +49,20 @@ void FillChange(const std::shared_ptr<const Policy>& before, const CompiledPolic
   for (const std::string& signer : after.signers()) change->add_signers(signer);
   change->set_rung(std::string(RungName(rung)));
   change->set_serial(after.serial());
-  for (const Problem& problem : problems) {
-    if (change->errors_size() == kMaxErrorsRecorded) {
-      change->add_errors(absl::StrCat("and ", problems.size() - kMaxErrorsRecorded, " more"));
-      break;
-    }
-    change->add_errors(problem.ToString());
-  }
+  for (const Problem& problem : problems) change->add_errors(problem.ToString());
   DiffPolicies(Compiled(before), after, change);
+  for (Strings* list : {change->mutable_files(), change->mutable_added(), change->mutable_removed(),
+                        change->mutable_weakened(), change->mutable_strengthened(),
+                        change->mutable_errors(), change->mutable_signers()}) {
+    Shorten(list);
+  }
+}
+
+std::string SeenOf(const PolicyFiles& files, const LoadOptions& options,
+                   const std::vector<Problem>& problems) {
+  std::string seen = DigestOf(files.sources, options.environment) + files.manifest_digest;
+  for (const Problem& problem : problems) seen += problem.ToString() + '\n';
+  return Sha256Of(seen);
 }
 
 }  // namespace
@@ -86,15 +110,17 @@ std::shared_ptr<const CompiledPolicy> LastGood(const SavedPolicy& saved,
   return problems.empty() ? policy : nullptr;
 }
 
-// What serials are compared with: what was kept, or else what is in force.
+// What serials are compared with: what was kept, or else what is in force. A damaged file must not
+// lock every later policy out: `change` says that serials are no longer known.
 SavedPolicy Before(const LoadOptions& options, const CompiledPolicy* current,
-                   std::vector<Problem>* problems) {
+                   PolicyChange* change) {
   SavedPolicy saved;
   if (!options.state_dir.empty()) {
     const auto kept = ReadLastGood(options.state_dir);
     if (kept.ok()) return *kept;
     if (!absl::IsNotFound(kept.status())) {
-      problems->push_back({options.state_dir, {0, 0}, std::string(kept.status().message())});
+      change->add_weakened(absl::StrCat("rollback: serials seen before are not known (",
+                                        std::string(kept.status().message()), ")"));
     }
   }
   if (current == nullptr) return saved;
@@ -105,46 +131,70 @@ SavedPolicy Before(const LoadOptions& options, const CompiledPolicy* current,
   return Save(files, saved);
 }
 
+// The first that is to be had: what loaded whole before, the parts that add, the floor.
+LoadResult Ladder(const LoadOptions& options, const PolicyFiles& files, const SavedPolicy& before,
+                  std::shared_ptr<const Policy> current, Rung rung) {
+  LoadResult result;
+  result.rung = Rung::kLastKnownGood;
+  if (Compiled(current) != nullptr && rung <= Rung::kLastKnownGood) {
+    result.policy = std::move(current);
+    return result;
+  }
+  result.policy = LastGood(before, options);
+  if (result.policy != nullptr) return result;
+  CompileOptions additive = CompileOptionsOf(options);
+  additive.additive = true;
+  std::vector<Problem> again;
+  const auto policy = CompilePolicy(files.sources, additive, &again);
+  bool any = !policy->redactors().empty();
+  for (const CompiledRule& rule : policy->rules()) any |= !rule.floor;
+  for (const Level level : policy->levels()) any |= level > LEVEL_OFF;
+  result.rung = any ? Rung::kAdditive : Rung::kFloor;
+  result.policy = any ? policy : FloorAlone(options);
+  return result;
+}
+
 }  // namespace
 
-LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current) {
-  LoadResult result;
+LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current,
+                      Rung rung) {
   std::vector<Problem> problems;
+  PolicyChange change;
   const PolicyFiles files = ReadPolicyFiles(options, &problems);
-  const SavedPolicy before = Before(options, Compiled(current), &problems);
+  const SavedPolicy before = Before(options, Compiled(current), &change);
   CheckSerials(files, before, &problems);
-  std::shared_ptr<const CompiledPolicy> policy = LoadStrict(files, options, &problems);
+  LoadResult result;
+  result.policy = LoadStrict(files, options, &problems);
   result.rung = Rung::kConfigured;
-  if (policy != nullptr && files.absent) result.rung = Rung::kFloor;
-  if (policy != nullptr && !files.absent && !options.state_dir.empty()) {
+  if (result.policy == nullptr) {
+    result = Ladder(options, files, before, current, rung);
+  } else if (!options.state_dir.empty()) {
     const absl::Status kept = WriteLastGood(Save(files, before), options.state_dir);
     if (!kept.ok()) LogWarning("the policy cannot be kept for a restart: ", kept.message());
   }
-  if (policy == nullptr && Compiled(current) != nullptr) {
-    policy = std::dynamic_pointer_cast<const CompiledPolicy>(current);
-    result.rung = Rung::kLastKnownGood;
-  }
-  if (policy == nullptr && current == nullptr) {
-    policy = LastGood(before, options);
-    result.rung = Rung::kLastKnownGood;
-  }
-  if (policy == nullptr) {
-    CompileOptions additive = CompileOptionsOf(options);
-    additive.additive = true;
-    std::vector<Problem> again;
-    policy = CompilePolicy(files.sources, additive, &again);
-    result.rung = Rung::kAdditive;
-    bool any = false;
-    for (const CompiledRule& rule : policy->rules()) any |= !rule.floor;
-    for (const Level level : policy->levels()) any |= level > LEVEL_OFF;
-    if (!any && policy->redactors().empty()) {
-      policy = FloorAlone(options);
-      result.rung = Rung::kFloor;
+  FillChange(current, *Compiled(result.policy), problems, result.rung, &change);
+  result.change = std::move(change);
+  result.seen = SeenOf(files, options, problems);
+  return result;
+}
+
+absl::Status CheckReservedKeys(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    const google::protobuf::Descriptor* in = PolicyFile::descriptor();
+    for (const absl::string_view part : absl::StrSplit(key, '.')) {
+      std::vector<absl::string_view> known;
+      for (int i = 0; in != nullptr && i < in->field_count(); ++i) {
+        known.push_back(in->field(i)->name());
+      }
+      const auto* field = in == nullptr ? nullptr : in->FindFieldByName(std::string(part));
+      if (field == nullptr) {
+        return absl::InvalidArgumentError(absl::StrCat("policy.reserved: a policy has no key '",
+                                                       key, "'", DidYouMean(part, known)));
+      }
+      in = field->is_repeated() ? nullptr : field->message_type();
     }
   }
-  FillChange(current, *policy, problems, result.rung, &result.change);
-  result.policy = policy;
-  return result;
+  return absl::OkStatus();
 }
 
 LoadResult LoadPolicy(const std::string& dir, absl::string_view environment,

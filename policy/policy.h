@@ -9,20 +9,30 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "policy/event.h"
 #include "policy/wanted.h"
+#include "proto/policy.pb.h"
 #include "proto/record.pb.h"
 
 namespace cairn::policy {
 
 enum class Verdict { kRecord, kCount, kDrop };
 
-// What was asked to be captured with a record, over all rules that wanted it.
+// What was asked to be captured with a record, over all rules that wanted it: the most of each.
 struct CaptureWish {
-  uint32_t ancestors = 0;
+  Level level = LEVEL_UNSPECIFIED;  // minimal, standard or verbose, once a rule wanted the record
+  uint32_t ancestors = 0;           // how many at least
   bool exe_hash = false;
-  bool verbose = false;
+};
+
+// Events whose condition could not be evaluated, since the policy was loaded. In a rule such an
+// event is kept; an exception or noise does not apply to it.
+struct ConditionError {
+  std::string id;  // of the rule, exception or noise
+  uint64_t count = 0;
+  const char* why = "";  // of the last; lives for ever
 };
 
 // Reused between calls; Decide clears it. The strings belong to the Policy.
@@ -53,13 +63,14 @@ class Policy {
   virtual void Redact(Record* /*record*/, Process* /*process*/) const {}
 
   // What has become due by `time_ns` (CLOCK_BOOTTIME): agent.limit_start, agent.limit_stop with
-  // exact counts, agent.exception_expired. Call about every second, and once before the policy is
-  // let go.
-  virtual void TakeNotices(uint64_t /*time_ns*/,
+  // exact counts, agent.exception_expired, and agent.degraded for a condition that fails. Call
+  // about every second, and once before the policy is let go, as the `last`: then what a limit
+  // holds back is told though it goes on.
+  virtual void TakeNotices(uint64_t /*time_ns*/, bool /*last*/,
                            absl::FunctionRef<void(const Record&)> /*sink*/) const {}
 
-  // Conditions that ended in an error since the policy was loaded.
-  virtual uint64_t condition_errors() const { return 0; }
+  // By id; at most 1,000 of them.
+  virtual std::vector<ConditionError> condition_errors() const { return {}; }
 };
 
 enum class Rung { kConfigured, kLastKnownGood, kAdditive, kFloor };  // the failure ladder
@@ -68,7 +79,8 @@ absl::string_view RungName(Rung rung);                               // as Polic
 struct LoadResult {
   std::shared_ptr<const Policy> policy;  // never null
   Rung rung = Rung::kFloor;
-  PolicyChange change;  // for agent.policy_loaded / policy_rejected; errors in it
+  PolicyChange change;  // for agent.policy_loaded / policy_rejected; errors in it; at most 48 KiB
+  std::string seen;     // SHA-256: equal when the files were, and what was wrong with them
 };
 
 struct LoadOptions {
@@ -84,14 +96,20 @@ struct LoadOptions {
   bool require_signed = false;            // only bundles count
   std::vector<std::string> trusted_keys;  // vkeys of those who may sign bundles
   uint32_t signatures = 1;                // of different keys, that a bundle needs
-  // Dotted keys a policy may not set because agent.yaml reserves them: "limits.host",
-  // "categories.file", "redact", "exceptions", "noise", "environments".
+  // Dotted keys a policy may not set because agent.yaml reserves them, in an environment's
+  // overlay neither: "limits.host", "categories.file", "redact", "exceptions", "noise".
   std::vector<std::string> reserved;
 };
 
-// Loads the policy. `current` (may be null) is what is in force: the last-known-good. Never
-// fails: the ladder ends at the floor, which is compiled in. Any thread.
-LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current);
+// InvalidArgument: one of `keys` is no key that a policy file could have.
+absl::Status CheckReservedKeys(const std::vector<std::string>& keys);
+
+// Loads the policy. `current` (may be null) is what is in force, and `rung` the rung it came from:
+// only a policy that once loaded whole is the last-known-good. Never fails: the ladder ends at the
+// floor, which is compiled in. No policy file at all is a failure too: an empty file asks for the
+// floor alone, a missing one does not. Any thread.
+LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current,
+                      Rung rung = Rung::kConfigured);
 LoadResult LoadPolicy(const std::string& dir, absl::string_view environment,
                       std::shared_ptr<const Policy> current);
 

@@ -146,7 +146,9 @@ TEST(Cel, TextAndAddressFunctions) {
 TEST(Cel, MistakesAreRefusedAtLoadWithAHint) {
   Check({{"proces.exe == ''", "unknown field 'proces.exe' (did you mean 'process.exe'?)"},
          {"process.container == ''", "'process.container' is not a value; it has id, runtime"},
-         {"process.exe == 1", "a string is never equal to a int"},
+         {"process.exe == 1", "never equal: string and int (write \"1\", with quotes)"},
+         {"process.uid == '0'", "never equal: int and string (write 0, without quotes)"},
+         {"process.uid in ['a']", "never in it: int in list(string)"},
          {"process.exe", "must be true or false, but is string"},
          {"process.exe.startWith('a')", "did you mean 'startsWith'?"},
          {"process.uid.startsWith('a')", "'startsWith' does not take (int, string)"},

@@ -17,6 +17,7 @@
 #include "policy/inline_tests.h"
 #include "policy/load.h"
 #include "tests/paths.h"
+#include "tests/policy/test_policy.h"
 
 namespace cairn::policy {
 namespace {
@@ -26,74 +27,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-constexpr char kHead[] = "schema: cairn.policy/v1\n";
-
-// A directory of policy files that goes with the test.
-class PolicyDir {
- public:
-  PolicyDir() {
-    char path[] = "/tmp/cairn-policy-XXXXXX";
-    dir_ = ::mkdtemp(path);
-  }
-  ~PolicyDir() { std::system(("rm -rf " + dir_).c_str()); }
-  const std::string& path() const { return dir_; }
-  void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(dir_ + "/" + name, std::ios::binary) << text;
-    ::chmod((dir_ + "/" + name).c_str(), 0644);
-  }
-
- private:
-  std::string dir_;
-};
-
-std::shared_ptr<CompiledPolicy> Compile(const std::vector<std::string>& texts,
-                                        std::vector<Problem>* problems,
-                                        const std::string& environment = "") {
-  std::vector<Source> sources;
-  for (const std::string& text : texts) {
-    sources.push_back(ReadSource(absl::StrCat(sources.size(), ".yaml"), kHead + text, problems));
-  }
-  CompileOptions options;
-  options.environment = environment;
-  options.own_paths = {"/etc/cairn/"};
-  return problems->empty() ? CompilePolicy(std::move(sources), options, problems) : nullptr;
-}
-
-std::shared_ptr<CompiledPolicy> Good(const std::string& text, const std::string& env = "") {
-  std::vector<Problem> problems;
-  auto policy = Compile({text}, &problems, env);
-  for (const Problem& problem : problems) ADD_FAILURE() << problem.ToString();
-  return policy;
-}
-
-std::string FirstError(const std::string& text) {
-  std::vector<Problem> problems;
-  Compile({text}, &problems);
-  return problems.empty() ? "none" : problems[0].ToString();
-}
-
-Record Open(const std::string& path) {
-  Record record;
-  record.set_type(FILE_OPEN);
-  record.mutable_file()->set_path(path);
-  record.mutable_file()->set_access(1);
-  return record;
-}
-
-std::string Judged(const Policy& policy, const Record& record, const Process& process = {},
-                   uint64_t wall_ns = 0, uint64_t time_ns = 0) {
-  Decision decision;
-  policy.Decide({time_ns, &record, &process, wall_ns}, &decision);
-  std::string text = decision.verdict == Verdict::kRecord  ? "record"
-                     : decision.verdict == Verdict::kCount ? "count"
-                                                           : "drop";
-  for (const std::string* rule : decision.rules) absl::StrAppend(&text, " ", *rule);
-  for (const std::string* id : decision.excepted) absl::StrAppend(&text, " !", *id);
-  if (decision.silenced != nullptr) absl::StrAppend(&text, " ~", *decision.silenced);
-  if (decision.limited != nullptr) absl::StrAppend(&text, " <", *decision.limited);
-  return text;
-}
 
 TEST(Policy, TheFloorStandsAlone) {
   const auto policy = Good("");
@@ -129,14 +62,6 @@ TEST(Policy, TheExampleLoadsAndItsTestsPass) {
     for (const TestResult& result : results) EXPECT_EQ(result.failure, "") << result.name;
   }
 }
-
-constexpr char kRule[] = R"(
-rules:
-  - id: shadow
-    on: [file.open]
-    when: file.path == "/etc/shadow"
-    severity: high
-)";
 
 TEST(Policy, ExceptionsCountByDefaultAndEnd) {
   const auto policy = Good(std::string(kRule) + R"(
@@ -178,7 +103,20 @@ noise:
   - {id: n, on: [file.open], when: 1 / file.fd == 1}
 )");
   EXPECT_EQ(Judged(*policy, Open("/x")), "record category:file r");
-  EXPECT_EQ(policy->condition_errors(), 3u);
+  std::vector<std::string> failed;
+  for (const ConditionError& error : policy->condition_errors()) {
+    failed.push_back(absl::StrCat(error.id, " ", error.count, " ", error.why));
+  }
+  EXPECT_THAT(failed,
+              ElementsAre("e 1 division by zero", "n 1 division by zero", "r 1 division by zero"));
+  int told = 0;
+  for (int i = 0; i < 3; ++i) {
+    policy->TakeNotices(1, false, [&](const Record& record) {
+      EXPECT_EQ(record.type(), AGENT_DEGRADED);
+      ++told;
+    });
+  }
+  EXPECT_EQ(told, 3) << "each once";
 }
 
 TEST(Policy, LimitsCountExactlyAndSaySo) {
@@ -201,7 +139,7 @@ rules:
   EXPECT_EQ(counted, 190);
   uint64_t suppressed = 0;
   int starts = 0;
-  policy->TakeNotices(start + 5000000000, [&](const Record& record) {
+  policy->TakeNotices(start + 5000000000, false, [&](const Record& record) {
     starts += record.type() == AGENT_LIMIT_START;
     suppressed += record.limit().suppressed();
     EXPECT_EQ(record.limit().rule(), "r");
@@ -263,7 +201,8 @@ TEST(Policy, EnvironmentsRaiseAndLowerOnlyWhatMayBe) {
   const Record shadow = Open("/etc/shadow");
   staging->Decide({0, &shadow, nullptr, 0}, &decision);
   EXPECT_EQ(decision.severity, SEVERITY_CRITICAL);
-  EXPECT_TRUE(decision.capture.verbose);
+  EXPECT_EQ(decision.capture.level, LEVEL_VERBOSE);
+  EXPECT_TRUE(decision.capture.exe_hash);
   Record removed;
   removed.set_type(FILE_DELETE);
   EXPECT_EQ(Judged(*staging, removed), "drop");
@@ -301,174 +240,6 @@ TEST(Policy, EveryMistakeNamesItsPlace) {
               HasSubstr("not a field that can be redacted"));
   EXPECT_THAT(FirstError("redact: [{id: x, fields: [process.argv], pattern: '('}]"),
               HasSubstr("not a regular expression"));
-}
-
-// DESIGN §7: order never matters.
-TEST(Policy, AnyOrderOfFilesAndEntriesDecidesAlike) {
-  std::mt19937 random(7);
-  std::vector<std::string> rules, exceptions, noise;
-  for (int i = 0; i < 12; ++i) {
-    const char* const conditions[] = {"file.path == '/a/%'",
-                                      "file.path in ['/a/1', '/a/%']",
-                                      "file.path.startsWith('/a/%')",
-                                      "process.uid == %",
-                                      "file.path.endsWith('%') || 1 / file.fd == %",
-                                      "true"};
-    std::string when = conditions[i % 6];
-    while (when.find('%') != std::string::npos)
-      when.replace(when.find('%'), 1, absl::StrCat(i % 5));
-    rules.push_back(absl::StrCat("  - {id: r", i, ", on: [file.open], severity: ",
-                                 i % 2 ? "low" : "high", ", when: \"", when, "\"}\n"));
-    exceptions.push_back(absl::StrCat(
-        "  - {id: e", i, ", rule: r", (i * 5) % 12, ", reason: r, owner: o, expires: 2099-01-01, ",
-        "effect: ", i % 3 ? "count" : "drop", ", when: \"process.uid == ", i % 4, "\"}\n"));
-    noise.push_back(
-        absl::StrCat("  - {id: n", i, ", on: [file.open], when: \"file.fd == ", i % 3, "\"}\n"));
-  }
-  std::vector<std::string> expected;
-  for (int round = 0; round < 20; ++round) {
-    for (auto* list : {&rules, &exceptions, &noise}) {
-      std::shuffle(list->begin(), list->end(), random);
-    }
-    std::vector<std::string> files(3);
-    for (size_t kind = 0; kind < 3; ++kind) {
-      const auto& list = kind == 0 ? rules : kind == 1 ? exceptions : noise;
-      std::vector<std::string> parts(3);
-      for (const std::string& entry : list) parts[random() % 3] += entry;
-      for (size_t i = 0; i < 3; ++i) {
-        if (parts[i].empty()) continue;
-        files[i] += absl::StrCat(kind == 0   ? "rules:\n"
-                                 : kind == 1 ? "exceptions:\n"
-                                             : "noise:\n",
-                                 parts[i]);
-      }
-    }
-    files[0] += "categories: {file: verbose}\n";
-    std::shuffle(files.begin(), files.end(), random);
-    std::vector<Problem> problems;
-    const auto policy = Compile(files, &problems);
-    ASSERT_NE(policy, nullptr) << problems[0].ToString();
-    std::vector<std::string> got;
-    for (int path = 0; path < 6; ++path) {
-      for (uint32_t uid = 0; uid < 5; ++uid) {
-        for (int fd = 0; fd < 4; ++fd) {
-          Record record = Open(absl::StrCat("/a/", path));
-          record.mutable_file()->set_fd(fd);
-          Process process;
-          process.set_uid(uid);
-          got.push_back(Judged(*policy, record, process));
-        }
-      }
-    }
-    if (round == 0) expected = got;
-    EXPECT_EQ(got, expected);
-  }
-}
-
-TEST(Ladder, EachRungAtStartAndAtReload) {
-  PolicyDir dir;
-  LoadResult result = LoadPolicy(dir.path() + "/none", "", nullptr);
-  EXPECT_EQ(result.rung, Rung::kFloor);
-  EXPECT_THAT(result.change.errors(), IsEmpty());
-
-  dir.Write("a.yaml", std::string(kHead) + kRule);
-  result = LoadPolicy(dir.path(), "", nullptr);
-  EXPECT_EQ(result.rung, Rung::kConfigured) << absl::StrJoin(result.change.errors(), "\n");
-  EXPECT_THAT(result.change.added(), Contains("rule shadow"));
-  const auto good = result.policy;
-
-  // A reload that fails keeps what is in force.
-  dir.Write("a.yaml", std::string(kHead) + kRule + "exceptons: []\n");
-  result = LoadPolicy(dir.path(), "", good);
-  EXPECT_EQ(result.rung, Rung::kLastKnownGood);
-  EXPECT_EQ(result.policy, good);
-  EXPECT_THAT(result.change.errors(0), HasSubstr("did you mean 'exceptions'?"));
-
-  // At start there is none: what adds is kept, what takes away is not.
-  dir.Write("b.yaml", std::string(kHead) +
-                          "exceptions: [{id: e, rule: shadow, reason: r, owner: "
-                          "o, expires: 2099-01-01, effect: drop}]\n");
-  result = LoadPolicy(dir.path(), "", nullptr);
-  EXPECT_EQ(result.rung, Rung::kAdditive);
-  EXPECT_EQ(Judged(*result.policy, Open("/etc/shadow")), "record shadow");
-
-  dir.Write("a.yaml",
-            "\x7f"
-            "ELF");
-  result = LoadPolicy(dir.path(), "", nullptr);
-  EXPECT_EQ(result.rung, Rung::kFloor);
-  Record exec;
-  exec.set_type(PROCESS_EXEC);
-  EXPECT_EQ(Judged(*result.policy, exec), "record floor:exec");
-}
-
-TEST(Ladder, AFailingInlineTestRejectsTheFile) {
-  PolicyDir dir;
-  dir.Write("a.yaml", std::string(kHead) + kRule +
-                          "tests: [{name: t, event: {type: file.open, file: {path: /x}}, expect: "
-                          "{recorded_by: [shadow]}}]\n");
-  const LoadResult result = LoadPolicy(dir.path(), "", nullptr);
-  EXPECT_NE(result.rung, Rung::kConfigured);
-  EXPECT_THAT(result.change.errors(0), HasSubstr("test 't': recorded_by: [], want [shadow]"));
-}
-
-TEST(Ladder, HostileFilesAreErrorsNotAccidents) {
-  const std::pair<const char*, std::string> kCases[] = {
-      {"empty", ""},
-      {"huge", std::string((4 << 20) + 1, '#')},
-      {"binary", std::string("\0\1\2", 3)},
-      {"bomb", std::string(kHead) + "lists: {a: &a [x, x], b: [*a, *a]}\n"},
-      {"deep", std::string(kHead) + "rules: [{id: a, on: [file.open], when: '" +
-                   std::string(10000, '(') + "'}]\n"},
-  };
-  for (const auto& [name, text] : kCases) {
-    PolicyDir dir;
-    dir.Write("a.yaml", text);
-    const LoadResult result = LoadPolicy(dir.path(), "", nullptr);
-    EXPECT_EQ(result.rung, Rung::kFloor) << name;
-    EXPECT_THAT(result.change.errors(), Not(IsEmpty())) << name;
-    EXPECT_THAT(result.change.errors(0), HasSubstr("/a.yaml:")) << name;
-  }
-}
-
-TEST(Permissions, WhatOthersMayWriteIsRefused) {
-  PolicyDir dir;
-  dir.Write("a.yaml", std::string(kHead) + kRule);
-  const std::string file = dir.path() + "/a.yaml";
-  const auto error = [&] {
-    const LoadResult result = LoadPolicy(dir.path(), "", nullptr);
-    return result.change.errors_size() == 0 ? std::string("none") : result.change.errors(0);
-  };
-  EXPECT_EQ(error(), "none");
-  ::chmod(file.c_str(), 0666);
-  EXPECT_THAT(error(), HasSubstr("others may write it"));
-  ::chmod(file.c_str(), 0644);
-  ::chmod(dir.path().c_str(), 0777);
-  EXPECT_THAT(error(), HasSubstr("others may write it"));
-  ::chmod(dir.path().c_str(), 0700);
-  ASSERT_EQ(::symlink(file.c_str(), (dir.path() + "/b.yaml").c_str()), 0);
-  EXPECT_THAT(error(), HasSubstr("symbolic link"));
-  ::unlink((dir.path() + "/b.yaml").c_str());
-  const std::string link = dir.path() + "-link";
-  ASSERT_EQ(::symlink(dir.path().c_str(), link.c_str()), 0);
-  EXPECT_THAT(LoadPolicy(link, "", nullptr).change.errors(0), HasSubstr("symbolic link"));
-  ::unlink(link.c_str());
-  ASSERT_EQ(::mkfifo((dir.path() + "/f.yaml").c_str(), 0600), 0);
-  EXPECT_THAT(error(), HasSubstr("not a regular file"));
-  ::unlink((dir.path() + "/f.yaml").c_str());
-  if (::geteuid() == 0) {
-    ASSERT_EQ(::chown(file.c_str(), 1000, 1000), 0);
-    EXPECT_THAT(error(), HasSubstr("owned by user 1000"));
-  }
-}
-
-TEST(Reserved, WhatAgentYamlReservesAPolicyMayNotSet) {
-  PolicyDir dir;
-  dir.Write("a.yaml", std::string(kHead) + "limits: {host: {events_per_second: 1}}\n");
-  LoadOptions options;
-  options.dir = dir.path();
-  options.reserved = {"limits.host"};
-  EXPECT_THAT(LoadPolicy(options, nullptr).change.errors(0), HasSubstr("agent.yaml reserves this"));
 }
 
 TEST(Diff, SaysWhatWasWeakened) {
