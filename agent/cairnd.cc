@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/daemon.h"
+#include "agent/last_config.h"
 #include "base/agent_config.h"
 #include "base/daemon_main.h"
 #include "base/status.h"
@@ -13,12 +14,12 @@
 namespace {
 
 absl::StatusOr<absl::AnyInvocable<absl::Status()>> Prepare(const std::string& path) {
-  ASSIGN_OR_RETURN(cairn::config::AgentConfig config, cairn::LoadAgentConfig(path));
-  const auto& reserved = config.policy().reserved();
+  ASSIGN_OR_RETURN(cairn::agent::Configuration from, cairn::agent::LoadConfiguration(path));
+  const auto& reserved = from.config.policy().reserved();
   RETURN_IF_ERROR(
       cairn::Annotate(cairn::policy::CheckReservedKeys({reserved.begin(), reserved.end()}), path));
-  return [config = std::move(config), path]() -> absl::Status {
-    ASSIGN_OR_RETURN(const auto daemon, cairn::agent::Daemon::Start(config, path));
+  return [from = std::move(from), path]() -> absl::Status {
+    ASSIGN_OR_RETURN(const auto daemon, cairn::agent::Daemon::Start(from, path));
     return daemon->Run();
   };
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "agent/capture/capture.h"
 #include "agent/control_server.h"
+#include "agent/last_config.h"
 #include "agent/own_traffic.h"
 #include "agent/policy_witness.h"
 #include "agent/receipts.h"
@@ -32,14 +33,14 @@ class Daemon {
  public:
   // Opens log and kernel and records agent.start. Fails when no log can be written at all, or
   // another cairnd runs.
-  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const config::AgentConfig& config,
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Configuration& from,
                                                        const std::string& config_path);
 
   // Until SIGTERM or SIGINT: then drains, records agent.stop and seals.
   absl::Status Run();
 
  private:
-  explicit Daemon(const config::AgentConfig& config) : config_(config) {}
+  explicit Daemon(const Configuration& from) : config_(from.config), config_error_(from.error) {}
 
   absl::Status OpenLog();
   absl::Status OpenKernel();
@@ -68,6 +69,7 @@ class Daemon {
   void FillStatus(control::Status* status) const;
 
   const config::AgentConfig config_;
+  const std::string config_error_;  // of the files, when the last good configuration holds
   std::string origin_;
   std::string log_dir_;
   uint64_t started_wall_ns_ = 0;

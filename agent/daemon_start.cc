@@ -129,9 +129,9 @@ bool Watch(int epoll, int fd, uint32_t events) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::AgentConfig& config,
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Configuration& from,
                                                       const std::string& config_path) {
-  auto daemon = absl::WrapUnique(new Daemon(config));
+  auto daemon = absl::WrapUnique(new Daemon(from));
   daemon->started_wall_ns_ = WallNs();
   ASSIGN_OR_RETURN(daemon->signals_, TakeSignals());
   RETURN_IF_ERROR(daemon->OpenDoors());
@@ -281,7 +281,7 @@ void Daemon::TakeOver() {
 }
 
 void Daemon::RecordStart(const std::string& config_path) {
-  TakeOwn(StartRecord(config_, *capture_, FileDigest("/proc/self/exe"), FileDigest(config_path)),
+  TakeOwn(StartRecord(config_, *capture_, FileDigest("/proc/self/exe"), ConfigDigest(config_path)),
           true);
   policy::LoadResult first = reloader_->current();
   first.change.set_new_generation(1);
@@ -294,6 +294,13 @@ void Daemon::RecordStart(const std::string& config_path) {
   }
   if (config_.capture().protect() && capture_->protection() != "on") {
     TakeOwn(NoticeRecord(AGENT_DEGRADED, "not protected", capture_->protection()), true);
+  }
+  if (config_error_.empty()) {
+    const absl::Status kept = SaveLastConfig(config_);
+    if (!kept.ok()) LogWarning("keep the configuration for later: ", kept.message());
+  } else {
+    LogError(config_error_, "; the last good configuration holds");
+    TakeOwn(NoticeRecord(AGENT_DEGRADED, "the last good configuration holds", config_error_), true);
   }
   KeepRoom();
   suspended_ns_ = SuspendedNs();

@@ -32,6 +32,7 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_environment(config_.environment());
   status->set_started_wall_ns(started_wall_ns_);
   status->set_now_wall_ns(WallNs());
+  status->set_config_error(config_error_);
   status->set_backend(capture_->backend());
   status->set_backend_reason(capture_->backend_reason());
   status->set_audit_mode(capture_->audit_mode());

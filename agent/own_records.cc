@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/config_files.h"
 #include "base/fd.h"
 #include "base/host.h"
 #include "base/io.h"
@@ -63,6 +64,17 @@ std::string FileDigest(const std::string& path) {
   }
   std::string digest(32, '\0');
   EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr);
+  return digest;
+}
+
+std::string ConfigDigest(const std::string& path) {
+  const auto files = ConfigFiles(path);
+  if (!files.ok() || files->size() == 1) return FileDigest(path);
+  std::string digests;
+  for (const std::string& file : *files) digests += FileDigest(file);
+  std::string digest(32, '\0');
+  EVP_Digest(digests.data(), digests.size(), reinterpret_cast<unsigned char*>(digest.data()),
+             nullptr, EVP_sha256(), nullptr);
   return digest;
 }
 

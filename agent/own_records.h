@@ -27,6 +27,9 @@ void ReadRequester(Requester* requester);
 // SHA-256 of a file's bytes; empty when it cannot be read. For the programs' own files.
 std::string FileDigest(const std::string& path);
 
+// The same of a configuration: of its file, or of the digests of the file and its drop-ins.
+std::string ConfigDigest(const std::string& path);
+
 Record StartRecord(const config::AgentConfig& config, const capture::Capture& capture,
                    absl::string_view binary_digest, absl::string_view config_digest);
 

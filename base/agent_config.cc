@@ -6,14 +6,12 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/io.h"
+#include "base/config_files.h"
 #include "base/status.h"
 #include "base/yaml.h"
 
 namespace cairn {
 namespace {
-
-constexpr size_t kMaxBytes = 1 << 20;
 
 void Default(std::string* field, absl::string_view value) {
   if (field->empty()) *field = std::string(value);
@@ -68,6 +66,10 @@ void FillDefaults(config::AgentConfig* config) {
   if (capture->process_rate() == 0) capture->set_process_rate(10000);
   Default(config->mutable_control()->mutable_socket(), "/run/cairn/control.sock");
   if (config->receipts().wait_ms() == 0) config->mutable_receipts()->set_wait_ms(2000);
+}
+
+absl::Status Resolve(config::AgentConfig* config) {
+  return Annotate(ResolveCredential(config->mutable_keys()->mutable_dir()), "keys.dir");
 }
 
 absl::Status CheckRecipients(const config::Log& log) {
@@ -151,8 +153,12 @@ absl::StatusOr<config::AgentConfig> ParseAgentConfig(absl::string_view text,
 }
 
 absl::StatusOr<config::AgentConfig> LoadAgentConfig(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxBytes));
-  return ParseAgentConfig(text, path);
+  config::AgentConfig config;
+  RETURN_IF_ERROR(ReadConfigFiles(path, &config));
+  FillDefaults(&config);
+  RETURN_IF_ERROR(Annotate(Resolve(&config), path));
+  RETURN_IF_ERROR(Annotate(Check(config), path));
+  return config;
 }
 
 }  // namespace cairn

@@ -7,8 +7,9 @@
 
 #include <cerrno>
 #include <memory>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/algorithm/container.h"
 #include "base/status.h"
 
 namespace cairn {
@@ -37,17 +38,24 @@ constexpr int kRefused[] = {
     SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
     SCMP_SYS(personality), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key)};
 
+// Where a unit has left nothing to give up there is nothing to do, and capset(2) may be refused.
 absl::Status KeepCapabilities(absl::Span<const int> keep) {
   if (capng_get_caps_process() != 0) return absl::InternalError("read own capabilities");
-  const bool bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) == 1;
-  bool kept[CAP_LAST_CAP + 1] = {};
-  for (const int capability : keep) {
-    kept[capability] =
-        capng_have_capability(CAPNG_PERMITTED, static_cast<unsigned>(capability)) == 1;
+  const auto has = [](capng_type_t set, int capability) {
+    return capng_have_capability(set, static_cast<unsigned>(capability)) == 1;
+  };
+  const bool bounding = has(CAPNG_EFFECTIVE, CAP_SETPCAP);
+  std::vector<int> kept;
+  bool more = false;
+  for (int capability = 0; capability <= CAP_LAST_CAP; ++capability) {
+    const bool wanted = absl::c_linear_search(keep, capability);
+    const bool permitted = has(CAPNG_PERMITTED, capability);
+    if (wanted && permitted) kept.push_back(capability);
+    more |= (!wanted && permitted) || has(CAPNG_INHERITABLE, capability);
   }
+  if (!more) return absl::OkStatus();
   capng_clear(CAPNG_SELECT_ALL);
-  for (const int capability : keep) {
-    if (!kept[capability]) continue;
+  for (const int capability : kept) {
     capng_updatev(CAPNG_ADD,
                   static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET),
                   capability, -1);

@@ -4,6 +4,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "cli/command.h"
+#include "cli/doctor.h"
+#include "cli/support.h"
 
 namespace cairn::cli {
 
@@ -16,6 +18,8 @@ absl::Span<const Command> Commands() {
       for (Command& command : some) all->push_back(std::move(command));
     };
     all->push_back(StatusCommand());
+    all->push_back(DoctorCommand());
+    all->push_back(SupportCommand());
     all->push_back(MetricsCommand());
     all->push_back(EventsCommand());
     all->push_back(ReportCommand());

@@ -1,5 +1,5 @@
 // cairn status: what cairnd says of itself.
-#include "base/status.h"
+#include "cli/status.h"
 
 #include <unistd.h>
 
@@ -10,9 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/agent_config.h"
 #include "base/control_frame.h"
 #include "base/escape.h"
 #include "base/human.h"
+#include "base/status.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/logs.h"
@@ -20,14 +22,18 @@
 #include "proto/control.pb.h"
 
 namespace cairn::cli {
-namespace {
 
 using control::Status;
+namespace {
 
 constexpr int kTimeoutMs = 5000;
 
-absl::StatusOr<Status> Ask(const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const config::AgentConfig config, AgentConfigOf(arguments));
+}  // namespace
+
+absl::StatusOr<Status> AskStatus(const Arguments& arguments) {
+  // A broken file is no reason to be silent: the daemon that runs all the same tells of it.
+  const auto read = AgentConfigOf(arguments);
+  const config::AgentConfig config = read.ok() ? *read : DefaultAgentConfig();
   control::Request request;
   request.set_verb(control::Request::STATUS);
   ASSIGN_OR_RETURN(const std::string body,
@@ -38,6 +44,60 @@ absl::StatusOr<Status> Ask(const Arguments& arguments) {
   if (!reply.error().empty()) return absl::UnavailableError(reply.error());
   return reply.status();
 }
+
+std::string StatusJson(const Status& status) {
+  JsonObject json;
+  json.Text("version", status.version());
+  json.Text("config_error", status.config_error());
+  json.Text("origin", status.origin());
+  json.Text("hostname", status.hostname());
+  json.Text("environment", status.environment());
+  json.Text("started", policy::FormatWallTime(status.started_wall_ns()));
+  json.Text("backend", status.backend());
+  json.Text("backend_reason", status.backend_reason());
+  json.Text("audit", status.audit_mode());
+  json.Text("audit_reason", status.audit_reason());
+  json.Text("canary", status.canary());
+  json.Text("protection", status.protection());
+  json.Text("pins", status.pins());
+  json.Text("policy_rung", status.policy_rung());
+  json.Number("policy_generation", status.policy_generation());
+  json.Text("policy_digest", absl::BytesToHexString(status.policy_digest()));
+  json.Texts("policy_files", {status.policy_files().begin(), status.policy_files().end()});
+  json.Texts("policy_errors", {status.policy_errors().begin(), status.policy_errors().end()});
+  json.Number("condition_errors", status.condition_errors());
+  json.Texts("condition_error", {status.condition_error().begin(), status.condition_error().end()});
+  json.Number("quarantined", status.quarantined());
+  json.Text("log", status.log_dir());
+  json.Number("epoch", status.epoch());
+  json.Number("size", status.size());
+  json.Number("checkpoint_size", status.checkpoint_size());
+  json.Number("stored_bytes", status.stored_bytes());
+  json.Text("storage_fault", status.storage_fault());
+  json.Number("seen", status.seen());
+  json.Number("recorded", status.recorded());
+  json.Number("counted", status.counted());
+  json.Number("dropped", status.dropped());
+  json.Number("lost", status.lost());
+  json.Number("refused", status.refused());
+  json.Number("limited", status.limited());
+  json.Number("resident_bytes", status.resident_bytes());
+  std::vector<std::string> receipts;
+  for (const auto& receipt : status.receipts()) {
+    JsonObject one;
+    one.Text("collector", receipt.collector());
+    one.Number("size", receipt.size());
+    one.Number("time_s", receipt.time_s());
+    receipts.push_back(one.Done());
+  }
+  json.Raw("receipts", JsonArray(receipts));
+  JsonObject events;
+  for (const auto& event : status.events()) events.Number(event.event(), event.count());
+  json.Raw("events", events.Done());
+  return json.Done();
+}
+
+namespace {
 
 class Screen {
  public:
@@ -92,6 +152,7 @@ void PrintScreen(const Status& status) {
               absl::StrCat(status.version(), " on ", status.hostname(), " (", status.environment(),
                            "), up ", HumanAge(absl::Now() - started), ", ",
                            HumanBytes(status.resident_bytes())));
+  if (!status.config_error().empty()) screen.Line("config", status.config_error(), "1;31");
   screen.Line("origin", status.origin());
   const bool degraded = status.backend() == "audit-only";
   screen.Line("capture", absl::StrCat(status.backend(), " (", status.backend_reason(), ")"),
@@ -118,63 +179,12 @@ void PrintScreen(const Status& status) {
   screen.Print();
 }
 
-void PrintJson(const Status& status) {
-  JsonObject json;
-  json.Text("version", status.version());
-  json.Text("origin", status.origin());
-  json.Text("hostname", status.hostname());
-  json.Text("environment", status.environment());
-  json.Text("started", policy::FormatWallTime(status.started_wall_ns()));
-  json.Text("backend", status.backend());
-  json.Text("backend_reason", status.backend_reason());
-  json.Text("audit", status.audit_mode());
-  json.Text("audit_reason", status.audit_reason());
-  json.Text("canary", status.canary());
-  json.Text("protection", status.protection());
-  json.Text("pins", status.pins());
-  json.Text("policy_rung", status.policy_rung());
-  json.Number("policy_generation", status.policy_generation());
-  json.Text("policy_digest", absl::BytesToHexString(status.policy_digest()));
-  json.Texts("policy_files", {status.policy_files().begin(), status.policy_files().end()});
-  json.Texts("policy_errors", {status.policy_errors().begin(), status.policy_errors().end()});
-  json.Number("condition_errors", status.condition_errors());
-  json.Texts("condition_error", {status.condition_error().begin(), status.condition_error().end()});
-  json.Number("quarantined", status.quarantined());
-  json.Text("log", status.log_dir());
-  json.Number("epoch", status.epoch());
-  json.Number("size", status.size());
-  json.Number("checkpoint_size", status.checkpoint_size());
-  json.Number("stored_bytes", status.stored_bytes());
-  json.Text("storage_fault", status.storage_fault());
-  json.Number("seen", status.seen());
-  json.Number("recorded", status.recorded());
-  json.Number("counted", status.counted());
-  json.Number("dropped", status.dropped());
-  json.Number("lost", status.lost());
-  json.Number("refused", status.refused());
-  json.Number("limited", status.limited());
-  json.Number("resident_bytes", status.resident_bytes());
-  std::vector<std::string> receipts;
-  for (const auto& receipt : status.receipts()) {
-    JsonObject one;
-    one.Text("collector", receipt.collector());
-    one.Number("size", receipt.size());
-    one.Number("time_s", receipt.time_s());
-    receipts.push_back(one.Done());
-  }
-  json.Raw("receipts", JsonArray(receipts));
-  JsonObject events;
-  for (const auto& event : status.events()) events.Number(event.event(), event.count());
-  json.Raw("events", events.Done());
-  std::puts(json.Done().c_str());
-}
-
 int RunStatus(const Arguments& arguments) {
   const std::string format = arguments.Get("--output", "text");
   if (format != "text" && format != "json") return Fail(kUsage, "status: -o is text or json");
-  const auto status = Ask(arguments);
+  const auto status = AskStatus(arguments);
   if (!status.ok()) return Fail(status.status());
-  format == "json" ? PrintJson(*status) : PrintScreen(*status);
+  format == "json" ? (void)std::puts(StatusJson(*status).c_str()) : PrintScreen(*status);
   return kOk;
 }
 

@@ -4,6 +4,9 @@ add_library(cairn_options INTERFACE)
 target_compile_options(cairn_options INTERFACE
   -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror=return-type -Werror=unused-result
   -fstack-protector-strong -fno-omit-frame-pointer)
+# Packages say nothing of where they were built.
+target_compile_options(cairn_options INTERFACE
+  $<$<CONFIG:Release>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>)
 target_include_directories(cairn_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 target_link_options(cairn_options INTERFACE LINKER:--as-needed LINKER:-z,relro,-z,now)
 # Abseil and protobuf headers are not ours to warn about: they come in as SYSTEM.

@@ -4,15 +4,12 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "base/io.h"
+#include "base/config_files.h"
 #include "base/status.h"
-#include "base/yaml.h"
 #include "proto/config.pb.h"
 
 namespace cairn::collector {
 namespace {
-
-constexpr size_t kMaxBytes = 1 << 20;
 
 std::string Or(const std::string& value, absl::string_view fallback) {
   return value.empty() ? std::string(fallback) : value;
@@ -32,10 +29,11 @@ absl::Status CheckPresent(const config::CollectorConfig& config, absl::string_vi
 
 }  // namespace
 
-absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text,
-                                                    absl::string_view file) {
+absl::StatusOr<CollectorSetup> LoadCollectorConfig(const std::string& file) {
   config::CollectorConfig config;
-  RETURN_IF_ERROR(ParseYamlFile(text, file, &config));
+  RETURN_IF_ERROR(ReadConfigFiles(file, &config));
+  RETURN_IF_ERROR(ResolveCredential(config.mutable_signing_key()));
+  RETURN_IF_ERROR(ResolveCredential(config.mutable_tls()->mutable_key()));
   RETURN_IF_ERROR(CheckPresent(config, file));
   CollectorSetup setup;
   setup.name = config.name();
@@ -69,11 +67,6 @@ absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text,
     setup.server.max_connections = static_cast<int>(std::min(config.max_connections(), 1u << 20));
   }
   return setup;
-}
-
-absl::StatusOr<CollectorSetup> LoadCollectorConfig(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxBytes));
-  return ParseCollectorConfig(text, path);
 }
 
 }  // namespace cairn::collector

@@ -22,8 +22,8 @@ struct CollectorSetup {
   MetricsWhere metrics;
 };
 
-// InvalidArgument "FILE:LINE:COLUMN: cause" or "FILE: key: cause".
-absl::StatusOr<CollectorSetup> ParseCollectorConfig(absl::string_view text, absl::string_view file);
+// Reads `path` and its drop-ins (base/config_files.h). InvalidArgument "FILE:LINE:COLUMN: cause" or
+// "FILE: key: cause".
 absl::StatusOr<CollectorSetup> LoadCollectorConfig(const std::string& path);
 
 }  // namespace cairn::collector

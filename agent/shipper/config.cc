@@ -2,16 +2,13 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "base/io.h"
+#include "base/config_files.h"
 #include "base/status.h"
-#include "base/yaml.h"
 #include "ledger/note.h"
 #include "proto/config.pb.h"
 
 namespace cairn::shipper {
 namespace {
-
-constexpr size_t kMaxBytes = 1 << 20;
 
 absl::StatusOr<CollectorAddress> ToAddress(const config::ShipperConfig::Collector& collector) {
   CollectorAddress address;
@@ -35,9 +32,10 @@ absl::StatusOr<CollectorAddress> ToAddress(const config::ShipperConfig::Collecto
 
 }  // namespace
 
-absl::StatusOr<ShipperSetup> ParseShipperConfig(absl::string_view text, absl::string_view file) {
+absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& file) {
   config::ShipperConfig config;
-  RETURN_IF_ERROR(ParseYamlFile(text, file, &config));
+  RETURN_IF_ERROR(ReadConfigFiles(file, &config));
+  RETURN_IF_ERROR(ResolveCredential(config.mutable_tls()->mutable_key()));
   const auto missing = [&](absl::string_view key) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": ", key, " is missing"));
   };
@@ -74,11 +72,6 @@ absl::StatusOr<ShipperSetup> ParseShipperConfig(absl::string_view text, absl::st
     options.backoff_max = absl::Milliseconds(config.backoff_max_ms());
   }
   return setup;
-}
-
-absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxBytes));
-  return ParseShipperConfig(text, path);
 }
 
 }  // namespace cairn::shipper

@@ -20,8 +20,8 @@ struct ShipperSetup {
   std::string control_socket;  // of cairnd
 };
 
-// InvalidArgument "FILE:LINE:COLUMN: cause" or "FILE: key: cause".
-absl::StatusOr<ShipperSetup> ParseShipperConfig(absl::string_view text, absl::string_view file);
+// Reads `path` and its drop-ins (base/config_files.h). InvalidArgument "FILE:LINE:COLUMN: cause" or
+// "FILE: key: cause".
 absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& path);
 
 }  // namespace cairn::shipper
