@@ -150,9 +150,9 @@ curl_slist* S3::Describe(const Call& call) const {
   for (const auto& [name, value] : call.headers) {
     headers = ::curl_slist_append(headers, absl::StrCat(name, ": ", value).c_str());
   }
+  // No header without a value: libcurl would sign it, and not send it.
   const std::string hash = absl::BytesToHexString(Digest(EVP_sha256(), call.data));
   headers = ::curl_slist_append(headers, absl::StrCat("x-amz-content-sha256: ", hash).c_str());
-  headers = ::curl_slist_append(headers, "Expect:");
   ::curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   const std::string signature = absl::StrCat("aws:amz:", options_.region, ":s3");
   ::curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, signature.c_str());
@@ -199,7 +199,6 @@ absl::StatusOr<S3::Reply> S3::Perform(const Call& call) {
 absl::StatusOr<std::string> S3::Put(const std::string& bucket, const std::string& key,
                                     absl::string_view data, const PutOptions& options) {
   Call call{.method = "PUT", .bucket = bucket, .key = key, .data = data};
-  // Without a type of our own libcurl would sign one it does not send.
   call.headers["Content-Type"] = "application/octet-stream";
   call.headers["Content-MD5"] = absl::Base64Escape(Digest(EVP_md5(), data));
   if (options.if_absent) call.headers["If-None-Match"] = "*";

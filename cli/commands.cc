@@ -22,6 +22,7 @@ absl::Span<const Command> Commands() {
     all->push_back(ProveCommand());
     add(PolicyCommands());
     add(KeyCommands());
+    all->push_back(EnrolCommand());
     all->push_back(CompletionCommand());
     return all;
   }();
