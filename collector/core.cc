@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "collector/origin.h"
+#include "ledger/format.h"
 #include "policy/event_json.h"
 #include "policy/json.h"
-#include "ledger/format.h"
 
 namespace cairn::collector {
 namespace {

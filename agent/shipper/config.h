@@ -20,7 +20,7 @@ struct ShipperSetup {
   ShipperOptions options;  // without log_dir
   MetricsWhere metrics;
   std::string control_socket;  // of cairnd
-  bool renew = true;       // the certificate, in time
+  bool renew = true;           // the certificate, in time
   std::optional<CopyOptions> copies;
 };
 
