@@ -49,7 +49,7 @@ void FillDefaults(config::AgentConfig* config) {
   if (log->segment_bytes() == 0) log->set_segment_bytes(64 << 20);
   if (log->segment_age_s() == 0) log->set_segment_age_s(600);
   if (log->commit_age_ms() == 0) log->set_commit_age_ms(50);
-  if (log->checkpoint_age_ms() == 0) log->set_checkpoint_age_ms(500);
+  if (log->checkpoint_age_ms() == 0) log->set_checkpoint_age_ms(250);
   if (log->keep_bytes() == 0) log->set_keep_bytes(uint64_t{8} << 30);
   if (log->min_free_bytes() == 0) log->set_min_free_bytes(256 << 20);
   if (log->reserve_bytes() == 0) log->set_reserve_bytes(32 << 20);

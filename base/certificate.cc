@@ -45,6 +45,22 @@ std::string KeyPem(EVP_PKEY* key) {
   });
 }
 
+Key ReadKey(absl::string_view pem) {
+  return Key(PEM_read_bio_PrivateKey(ReadBio(pem).get(), nullptr, nullptr, nullptr),
+             &EVP_PKEY_free);
+}
+
+std::string SpkiSha256(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (length <= 0) return "";
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(der, static_cast<size_t>(length), hash, &size, EVP_sha256(), nullptr);
+  OPENSSL_free(der);
+  return std::string(reinterpret_cast<char*>(hash), size);
+}
+
 Key NewKey() { return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), &EVP_PKEY_free); }
 
 bool AddExtension(X509* certificate, X509* issuer, int nid, const std::string& value) {
@@ -211,12 +227,16 @@ absl::StatusOr<std::string> CertificateAuthority::Revoke(const std::vector<std::
   return ToPem([&](BIO* bio) { PEM_write_bio_X509_CRL(bio, crl.get()); });
 }
 
-absl::StatusOr<KeyAndRequest> MakeRequest(const std::string& common_name) {
-  const Key key = NewKey();
+absl::StatusOr<KeyAndRequest> MakeRequest(const std::string& common_name,
+                                          absl::string_view key_pem) {
+  const Key key = key_pem.empty() ? NewKey() : ReadKey(key_pem);
+  if (key == nullptr) return SslError("read the key");
   const std::unique_ptr<X509_REQ, decltype(&X509_REQ_free)> csr(X509_REQ_new(), &X509_REQ_free);
   SetName(X509_REQ_get_subject_name(csr.get()), common_name);
   X509_REQ_set_pubkey(csr.get(), key.get());
-  if (X509_REQ_sign(csr.get(), key.get(), nullptr) == 0) return SslError("sign the request");
+  // Ed25519 signs without a digest; other keys that a site may have made need one.
+  const EVP_MD* digest = EVP_PKEY_is_a(key.get(), "ED25519") ? nullptr : EVP_sha256();
+  if (X509_REQ_sign(csr.get(), key.get(), digest) == 0) return SslError("sign the request");
   unsigned char* der = nullptr;
   const int size = i2d_X509_REQ(csr.get(), &der);
   if (size <= 0) return SslError("encode the request");
@@ -229,16 +249,35 @@ absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem) {
   const Certificate certificate(PEM_read_bio_X509(ReadBio(pem).get(), nullptr, nullptr, nullptr),
                                 &X509_free);
   if (certificate == nullptr) return SslError("read a certificate");
-  tm when{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &when) != 1) {
-    return SslError("read a certificate's end");
+  tm begin{};
+  tm end{};
+  if (ASN1_TIME_to_tm(X509_get0_notBefore(certificate.get()), &begin) != 1 ||
+      ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) {
+    return SslError("read a certificate's validity");
   }
+  char name[256] = "";
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, name,
+                            sizeof name);
   BIGNUM* number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate.get()), nullptr);
   char* text = BN_bn2hex(number);
-  CertificateFacts facts{text, absl::FromTimeT(timegm(&when))};
+  CertificateFacts facts{.serial = text,
+                         .common_name = name,
+                         .not_before = absl::FromTimeT(timegm(&begin)),
+                         .not_after = absl::FromTimeT(timegm(&end)),
+                         .spki_sha256 = SpkiSha256(certificate.get())};
   OPENSSL_free(text);
   BN_free(number);
   return facts;
+}
+
+bool CertificateFits(absl::string_view certificate_pem, absl::string_view key_pem) {
+  const Certificate certificate(
+      PEM_read_bio_X509(ReadBio(certificate_pem).get(), nullptr, nullptr, nullptr), &X509_free);
+  const Key key = ReadKey(key_pem);
+  const bool fits = certificate != nullptr && key != nullptr &&
+                    X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  return fits;
 }
 
 }  // namespace cairn

@@ -59,19 +59,27 @@ class CertificateAuthority {
   std::string pem_;
 };
 
-// A new key (PEM) and a request for it (PKCS #10, DER), as enrolment sends it.
+// A key (PEM) and a request for it (PKCS #10, DER), as enrolment sends it.
 struct KeyAndRequest {
   std::string key_pem;
   std::string csr_der;
 };
-absl::StatusOr<KeyAndRequest> MakeRequest(const std::string& common_name);
+// `key_pem` empty: a new key.
+absl::StatusOr<KeyAndRequest> MakeRequest(const std::string& common_name,
+                                          absl::string_view key_pem = "");
 
-// Serial (hexadecimal) and end of validity of the first certificate in `pem`.
+// What the first certificate in `pem` says.
 struct CertificateFacts {
-  std::string serial;
+  std::string serial;  // hexadecimal
+  std::string common_name;
+  absl::Time not_before;
   absl::Time not_after;
+  std::string spki_sha256;  // 32 bytes
 };
 absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem);
+
+// Whether the certificate is this key's. Any thread.
+bool CertificateFits(absl::string_view certificate_pem, absl::string_view key_pem);
 
 }  // namespace cairn
 

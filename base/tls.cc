@@ -137,6 +137,13 @@ absl::StatusOr<std::shared_ptr<TlsContext>> TlsContext::Anonymous(const std::str
   return context;
 }
 
+absl::StatusOr<std::shared_ptr<TlsContext>> TlsContext::Pinned() {
+  std::shared_ptr<TlsContext> context(new TlsContext(NewContext(TLS_client_method())));
+  SSL_CTX_set_verify(context->get(), SSL_VERIFY_NONE, nullptr);
+  context->needs_pin_ = true;
+  return context;
+}
+
 TlsConnection::TlsConnection(std::shared_ptr<TlsContext> context, Fd socket, ssl_st* ssl)
     : context_(std::move(context)), socket_(std::move(socket)), ssl_(ssl) {
   SSL_set_fd(ssl_, socket_.get());
@@ -155,6 +162,9 @@ absl::StatusOr<std::unique_ptr<TlsConnection>> TlsConnection::Accept(
 
 absl::StatusOr<std::unique_ptr<TlsConnection>> TlsConnection::Connect(
     std::shared_ptr<TlsContext> context, Fd socket, const std::string& name, std::string pin) {
+  if (context->needs_pin() && pin.empty()) {
+    return absl::InvalidArgumentError("TLS: neither an authority nor a pin to believe in");
+  }
   SSL* ssl = SSL_new(context->get());
   if (ssl == nullptr) return absl::ResourceExhaustedError(SslErrors());
   SSL_set_connect_state(ssl);

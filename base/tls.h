@@ -36,15 +36,20 @@ class TlsContext {
   static absl::StatusOr<std::shared_ptr<TlsContext>> Server(
       const TlsFiles& files, Clients clients = Clients::kMustCertify);
   static absl::StatusOr<std::shared_ptr<TlsContext>> Client(const TlsFiles& files);
-  // A client without a certificate, for enrolment: only `ca` (or the SPKI pin) is used.
+  // A client without a certificate.
   static absl::StatusOr<std::shared_ptr<TlsContext>> Anonymous(const std::string& ca);
+  // The same without a CA either, for enrolment: Connect must be given a pin, and nothing else
+  // makes the server believed.
+  static absl::StatusOr<std::shared_ptr<TlsContext>> Pinned();
   ~TlsContext();
 
   ssl_ctx_st* get() const { return context_; }
+  bool needs_pin() const { return needs_pin_; }
 
  private:
   explicit TlsContext(ssl_ctx_st* context) : context_(context) {}
   ssl_ctx_st* const context_;
+  bool needs_pin_ = false;
 };
 
 enum class TlsWant { kNothing, kRead, kWrite, kClosed };

@@ -75,6 +75,7 @@ Command ReportCommand();
 Command StatusCommand();
 Command MetricsCommand();
 Command CheckpointCommand();
+Command EnrolCommand();
 Command ProveCommand();
 std::vector<Command> KeyCommands();
 std::vector<Command> PolicyCommands();

@@ -29,6 +29,7 @@ absl::Span<const Command> Commands() {
     all->push_back(ExportCommand());
     add(PolicyCommands());
     add(KeyCommands());
+    all->push_back(EnrolCommand());
     all->push_back(CompletionCommand());
     return all;
   }();

@@ -10,6 +10,7 @@
 #include "base/host.h"
 #include "base/io.h"
 #include "base/status.h"
+#include "cli/archived_log.h"
 #include "ledger/segments.h"
 
 namespace cairn::cli {
@@ -51,6 +52,10 @@ absl::StatusOr<config::AgentConfig> AgentConfigOf(const Arguments& arguments) {
 absl::StatusOr<std::vector<std::string>> LogsOf(const Arguments& arguments) {
   std::vector<std::string> logs;
   for (const std::string& word : arguments.words()) {
+    if (IsArchived(word)) {
+      logs.push_back(word);
+      continue;
+    }
     ASSIGN_OR_RETURN(std::string log, Resolve(word));
     logs.push_back(std::move(log));
   }

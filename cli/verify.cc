@@ -10,6 +10,7 @@
 #include "base/human.h"
 #include "base/io.h"
 #include "base/status.h"
+#include "cli/archived_log.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/logs.h"
@@ -223,7 +224,17 @@ int RunVerify(const Arguments& arguments) {
   int worst = kOk;
   for (const std::string& log : *logs) {
     ledger::VerifyOptions options;
-    if (const absl::Status keys = FillKeys(arguments, log, &options); !keys.ok()) {
+    std::unique_ptr<ArchivedCopy> archived;
+    std::string dir = log;
+    if (IsArchived(log)) {
+      Progress progress("fetching");
+      absl::StatusOr<std::unique_ptr<ArchivedCopy>> copy = ArchivedCopy::Fetch(
+          log, [&progress](uint64_t done, uint64_t total) { progress.Show(done, total); });
+      if (!copy.ok()) return Fail(copy.status());
+      archived = *std::move(copy);
+      dir = archived->dir();
+    }
+    if (const absl::Status keys = FillKeys(arguments, dir, &options); !keys.ok()) {
       return Fail(keys);
     }
     options.allow_redacted = arguments.Has("--redacted");
@@ -239,7 +250,7 @@ int RunVerify(const Arguments& arguments) {
     {
       Progress progress("verifying");
       options.progress = [&progress](uint64_t done, uint64_t total) { progress.Show(done, total); };
-      report = ledger::VerifyLog(log, options);
+      report = ledger::VerifyLog(dir, options);
     }
     format == "json" ? PrintJson(log, report) : PrintText(log, report);
     const int code = static_cast<int>(report.verdict);
@@ -255,12 +266,14 @@ int RunVerify(const Arguments& arguments) {
 Command VerifyCommand() {
   Command command;
   command.name = "verify";
-  command.arguments = "[DIR|FILE]...";
+  command.arguments = "[DIR|FILE|s3://...]...";
   command.summary = "Check that a log is whole and unchanged";
   command.details =
       "Reads every byte of the log and checks frames, chain, tree, checkpoints and receipts.\n"
       "Trust comes from --key, from /etc/cairn/trusted.vkeys, or from --self-key. The verdict\n"
-      "stands first: OK through N, TAMPERED(code, block, records), INCOMPLETE(from), BAD_INPUT.";
+      "stands first: OK through N, TAMPERED(code, block, records), INCOMPLETE(from), BAD_INPUT.\n"
+      "s3://BUCKET/DEPLOYMENT/HOST-UUID/INCARNATION is an archived log; AWS_ENDPOINT_URL,\n"
+      "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say how to reach it.";
   command.options = {
       {"--key", "VKEY", "the log's verifier key, or a file that holds it"},
       {"--self-key", "",

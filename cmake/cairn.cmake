@@ -39,7 +39,7 @@ endfunction()
 # cairn_test(NAME LABELS unit SRCS ... DEPS ...): one binary; CTest gets one entry per test in it.
 # SUITES ...: one entry per suite, whose tests share what is slow to set up, and one for the rest.
 function(cairn_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;SRCS;DEPS;SUITES" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT;FIXTURE" "LABELS;SRCS;DEPS;SUITES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -64,6 +64,7 @@ function(cairn_test name)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} RESOURCE_LOCK "${locks}"
+    FIXTURES_REQUIRED "${arg_FIXTURE}"
     SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endfunction()
 

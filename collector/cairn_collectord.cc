@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
       .name = "cairn-collectord",
       .summary = "Verifies, stores and receipts the logs of hosts.",
       .more_usage =
-          "       cairn-collectord init|issue|trust|revoke DIR [OPTION]...\n"
+          "       cairn-collectord init|token|issue|trust|revoke|… DIR [OPTION]...\n"
           "       cairn-collectord console|console-token|console-certificate [OPTION]...\n"
           "       cairn-collectord export --to WHERE [OPTION]...\n",
       .config_path = cairn::collector::kCollectorConfigPath,

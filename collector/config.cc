@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <thread>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "base/config_files.h"
+#include "base/config_files.h" "absl/strings/str_split.h" "absl/strings/strip.h"
 #include "base/status.h"
 #include "proto/config.pb.h"
 
@@ -25,6 +27,83 @@ absl::Status CheckPresent(const config::CollectorConfig& config, absl::string_vi
       return absl::InvalidArgumentError(absl::StrCat(file, ": ", key, " is missing"));
   }
   return absl::OkStatus();
+}
+
+absl::Duration Seconds(uint32_t seconds, absl::Duration fallback) {
+  return seconds > 0 ? absl::Seconds(seconds) : fallback;
+}
+
+absl::Status Missing(absl::string_view file, absl::string_view key) {
+  return absl::InvalidArgumentError(absl::StrCat(file, ": ", key, " is missing"));
+}
+
+// Access key and secret key, a line each.
+absl::Status LoadCredentials(const std::string& path, archive::S3Options* s3) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 4096));
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipWhitespace());
+  if (lines.size() != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": not two lines, access key and secret key"));
+  }
+  s3->access_key = std::string(absl::StripAsciiWhitespace(lines[0]));
+  s3->secret_key = std::string(absl::StripAsciiWhitespace(lines[1]));
+  return absl::OkStatus();
+}
+
+absl::Status SetArchive(const config::CollectorConfig& config, absl::string_view file,
+                        CoreOptions* core) {
+  const bool after_archive = config.receipt_after() == "archive";
+  if (!config.receipt_after().empty() && !after_archive && config.receipt_after() != "disk") {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": receipt_after is disk or archive"));
+  }
+  if (!config.has_s3()) return after_archive ? Missing(file, "s3") : absl::OkStatus();
+  const config::CollectorConfig::S3& s3 = config.s3();
+  if (s3.endpoint().empty()) return Missing(file, "s3.endpoint");
+  if (s3.bucket().empty()) return Missing(file, "s3.bucket");
+  if (s3.claims_bucket().empty()) return Missing(file, "s3.claims_bucket");
+  if (s3.credentials().empty()) return Missing(file, "s3.credentials");
+  ArchiverOptions archiver;
+  archiver.archive.s3.endpoint = std::string(absl::StripSuffix(s3.endpoint(), "/"));
+  archiver.archive.s3.region = Or(s3.region(), "us-east-1");
+  archiver.archive.s3.ca = s3.ca();
+  RETURN_IF_ERROR(LoadCredentials(s3.credentials(), &archiver.archive.s3));
+  archiver.archive.bucket = s3.bucket();
+  archiver.archive.claims_bucket = s3.claims_bucket();
+  archiver.archive.retain = Seconds(s3.retain_s(), archiver.archive.retain);
+  archiver.keep_local = absl::Seconds(config.retention().keep_at_least_s());
+  core->archiver = std::move(archiver);
+  core->receipt_after_archive = after_archive;
+  return absl::OkStatus();
+}
+
+absl::Status SetEnrolment(const config::CollectorConfig& config, absl::string_view file,
+                          CollectorSetup* setup) {
+  // Renewal comes in where hosts ship to, so it needs no listener.
+  if (!config.has_enrolment()) return absl::OkStatus();
+  const config::CollectorConfig::Enrolment& given = config.enrolment();
+  EnrolmentOptions options{
+      .deployment = config.deployment(),
+      .tokens_dir = Or(given.tokens_dir(), "/etc/cairn-collector/tokens"),
+      .ca = config.tls().ca(),
+      .ca_key = given.ca_key(),
+  };
+  options.certificate_age = Seconds(given.certificate_age_s(), options.certificate_age);
+  setup->core.enrolment = std::move(options);
+  if (given.listen().empty()) return absl::OkStatus();
+  absl::StatusOr<HostPort> listen = HostPort::Parse(given.listen());
+  if (!listen.ok()) return Annotate(listen.status(), absl::StrCat(file, ": enrolment.listen"));
+  setup->server.enrol = *std::move(listen);
+  return absl::OkStatus();
+}
+
+absl::Status SetRetention(const config::CollectorConfig::Retention& given, absl::string_view file,
+                          RetentionOptions* options) {
+  options->keep_at_least = absl::Seconds(given.keep_at_least_s());
+  options->keep_at_most = Seconds(given.keep_at_most_s(), options->keep_at_most);
+  options->max_bytes = given.max_bytes();
+  if (options->keep_at_least <= options->keep_at_most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(file, ": retention: keep_at_least is more than keep_at_most"));
 }
 
 }  // namespace
@@ -63,6 +142,9 @@ absl::StatusOr<CollectorSetup> LoadCollectorConfig(const std::string& file) {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   setup.server.threads = config.threads() > 0 ? static_cast<int>(std::min(config.threads(), 64u))
                                               : std::clamp(cores, 1, 4);
+  RETURN_IF_ERROR(SetArchive(config, file, &setup.core));
+  RETURN_IF_ERROR(SetEnrolment(config, file, &setup));
+  RETURN_IF_ERROR(SetRetention(config.retention(), file, &setup.core.retention));
   if (config.max_connections() > 0) {
     setup.server.max_connections = static_cast<int>(std::min(config.max_connections(), 1u << 20));
   }

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "collector/origin.h"
+#include "ledger/format.h"
 #include "policy/event_json.h"
 #include "policy/json.h"
 
@@ -29,6 +31,15 @@ LogClaim& LogClaim::operator=(LogClaim&& other) noexcept {
 void LogClaim::Drop() {
   log_.reset();
   Release();
+}
+
+absl::Status LogClaim::Open(const Origin& origin, const ledger::VerifierKey& log_key) {
+  if (log_ != nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(log_, HostLog::Open(core_->options_.io, core_->DirOf(origin), log_key,
+                                       core_->cosigner_.get()));
+  // A crash may have come between its last receipt and the own log's next checkpoint.
+  core_->EnterInOwnLog(origin_, log_->receipt().note);
+  return absl::OkStatus();
 }
 
 void LogClaim::Release() {
@@ -69,8 +80,58 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
                    OwnLog::Open(core->options_.io, absl::StrCat(core->options_.store, "/tlog"),
                                 core->cosigner_.get()));
   core->own_log_->Start(core->options_.publish_every);
+  if (core->options_.enrolment.has_value()) {
+    ASSIGN_OR_RETURN(core->enrolment_, Enrolment::Create(*core->options_.enrolment, &core->hosts_,
+                                                         core->cosigner_.get()));
+  }
+  if (core->options_.archiver.has_value()) {
+    const auto alarm = [raw = core.get()](absl::string_view kind, absl::string_view origin,
+                                          absl::string_view text) {
+      raw->Alarm(kind, origin, text);
+    };
+    ASSIGN_OR_RETURN(core->archiver_,
+                     Archiver::Create(*core->options_.archiver, core->cosigner_.get(), alarm));
+    core->NoticeStored();
+  }
   core->ExpectStored();
   return core;
+}
+
+// What was closed before a crash goes to the archive although its host may not come again.
+void Core::NoticeStored() {
+  const std::string all = absl::StrCat(options_.store, "/", options_.deployment);
+  const auto hosts = ListDirectory(all);
+  if (!hosts.ok()) return;
+  for (const std::string& host : *hosts) {
+    const auto incarnations = ListDirectory(absl::StrCat(all, "/", host));
+    if (!IsHostUuid(host) || !incarnations.ok()) continue;
+    for (const std::string& incarnation : *incarnations) {
+      const Origin origin{options_.deployment, host, incarnation};
+      const auto text = ReadFile(absl::StrCat(DirOf(origin), "/", ledger::kKeyFile), 4096);
+      if (!text.ok()) continue;
+      const auto key = ledger::VerifierKey::Parse(absl::StripAsciiWhitespace(*text));
+      if (key.ok()) archiver_->Notice(origin, DirOf(origin), *key);
+    }
+  }
+}
+
+std::string Core::DirOf(const Origin& origin) const {
+  return absl::StrCat(options_.store, "/", origin.Path());
+}
+
+void Core::Retain() {
+  // With an archive what is not archived stays, and the rest goes as the archiver says.
+  if (!options_.retention.deletes() || archiver_ != nullptr) return;
+  const absl::StatusOr<Retained> retained = ApplyRetention(
+      options_.retention, options_.store, options_.deployment, hosts_, options_.io, options_.now());
+  if (!retained.ok()) {
+    Alarm("storage", options_.deployment, retained.status().message());
+  } else if (retained->over) {
+    Alarm("storage", options_.deployment,
+          absl::StrCat("the store has ", retained->stored_bytes,
+                       " bytes, more than max_bytes, and "
+                       "nothing more may be deleted"));
+  }
 }
 
 // Whoever has a log here is expected to go on.
@@ -113,12 +174,13 @@ void Core::CheckSilence() {
   }
 }
 
-absl::StatusOr<LogClaim> Core::Claim(const Origin& origin, const ledger::VerifierKey& log_key) {
+absl::StatusOr<LogClaim> Core::Claim(const Origin& origin) {
   LogClaim claim;
   {
     const absl::MutexLock lock(&mutex_);
     const auto [entry, fresh] = logs_.try_emplace(origin.Text());
     if (!fresh && entry->second == nullptr) {
+      ++contests_[origin.Text()].challenges;
       return absl::UnavailableError(
           absl::StrCat("another session of ", origin.Text(), " is alive"));
     }
@@ -126,13 +188,6 @@ absl::StatusOr<LogClaim> Core::Claim(const Origin& origin, const ledger::Verifie
   }
   claim.core_ = this;
   claim.origin_ = origin.Text();
-  if (claim.log_ == nullptr) {
-    ASSIGN_OR_RETURN(claim.log_,
-                     HostLog::Open(options_.io, absl::StrCat(options_.store, "/", origin.Path()),
-                                   log_key, cosigner_.get()));
-    // A crash may have come between its last receipt and the own log's next checkpoint.
-    EnterInOwnLog(claim.origin_, claim.log_->receipt().note);
-  }
   return claim;
 }
 
@@ -143,9 +198,31 @@ void Core::EnterInOwnLog(absl::string_view origin, absl::string_view note) {
   if (!added.ok()) Alarm("own_log", origin, added.message());
 }
 
+uint64_t Core::challenges(const std::string& origin) const {
+  const absl::MutexLock lock(&mutex_);
+  const auto contest = contests_.find(origin);
+  return contest == contests_.end() ? 0 : contest->second.challenges;
+}
+
+void Core::ProveAlive(const std::string& origin, absl::string_view address) {
+  const absl::MutexLock lock(&mutex_);
+  Contest& contest = contests_[origin];
+  contest.proved = options_.now();
+  contest.address = std::string(address);
+}
+
+std::string Core::AliveAt(const std::string& origin) const {
+  const absl::MutexLock lock(&mutex_);
+  const auto contest = contests_.find(origin);
+  if (contest == contests_.end()) return "";
+  return options_.now() - contest->second.proved < absl::Minutes(1) ? contest->second.address : "";
+}
+
 void Core::GiveBack(const std::string& origin, std::unique_ptr<HostLog> log) {
   const absl::MutexLock lock(&mutex_);
-  if (log == nullptr) {
+  contests_.erase(origin);
+  // With an archive another collector may get further meanwhile: it is opened anew.
+  if (log == nullptr || archiver_ != nullptr) {
     logs_.erase(origin);
   } else {
     logs_[origin] = std::move(log);
@@ -165,6 +242,7 @@ void Core::Alarm(absl::string_view kind, absl::string_view origin, absl::string_
   }
   LogError("alarm ", kind, " ", origin, ": ", text);
   WriteAlarm(kind, origin, text);
+  if (options_.on_alarm) options_.on_alarm(kind, origin, text);
   if (webhook_ != nullptr) webhook_->Post(kind, origin, text, options_.now());
 }
 
@@ -187,6 +265,7 @@ void Core::CountReceipt(absl::string_view origin, const GivenReceipt& receipt,
   EnterInOwnLog(origin, receipt.note);
   ++counters_.receipts;
   counters_.records += new_records;
+  if (options_.on_receipt) options_.on_receipt(origin, receipt);
   if (!receipts_log_.valid()) return;
   const int64_t now_ns = absl::ToUnixNanos(options_.now());
   const double age_ms =

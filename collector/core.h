@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -15,11 +16,13 @@
 #include "absl/time/time.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "collector/archiver.h"
 #include "collector/cosigner.h"
+#include "collector/enrolment.h"
 #include "collector/host_log.h"
 #include "collector/hosts.h"
 #include "collector/origin.h"
-#include "collector/own_log.h"
+#include "collector/own_log.h" "collector/retention.h"
 #include "collector/webhook.h"
 
 namespace cairn::collector {
@@ -37,7 +40,15 @@ struct CoreOptions {
   absl::Duration silence_after = absl::Seconds(30);  // three heartbeats
   absl::Duration publish_every = absl::Seconds(1);   // the own log
   std::string webhook;                               // URL that alarms are posted to; empty: none
-  Io* io = Io::Real();                               // not owned
+  std::optional<ArchiverOptions> archiver;           // none: the store on disk is all there is
+  bool receipt_after_archive = false;                // no receipt before
+  std::optional<EnrolmentOptions> enrolment;
+  RetentionOptions retention;
+  // Told of every receipt and every alarm, in the thread where it happens: they must not block.
+  std::function<void(absl::string_view origin, const GivenReceipt& receipt)> on_receipt;
+  std::function<void(absl::string_view kind, absl::string_view origin, absl::string_view text)>
+      on_alarm;
+  Io* io = Io::Real();  // not owned
   std::function<absl::Time()> now = absl::Now;
 };
 
@@ -53,7 +64,7 @@ struct Counters {
 
 class Core;
 
-// Holds one log for one session; gives it back when it dies. One thread.
+// Holds one log for one session, open or not; gives it back when it dies. One thread.
 class LogClaim {
  public:
   LogClaim() = default;
@@ -64,6 +75,8 @@ class LogClaim {
   HostLog* get() const { return log_.get(); }
   HostLog* operator->() const { return log_.get(); }
   explicit operator bool() const { return log_ != nullptr; }
+  // Opens it where it is not. DataLoss: what is stored is damaged. Else as HostLog::Open.
+  absl::Status Open(const Origin& origin, const ledger::VerifierKey& log_key);
   // Gives it back as broken: whoever claims it next opens it from the disk.
   void Drop();
   void Release();
@@ -82,9 +95,16 @@ class Core {
   static absl::StatusOr<std::unique_ptr<Core>> Create(CoreOptions options,
                                                       std::unique_ptr<Cosigner> cosigner);
 
-  // The log of `origin`, opened on first use. Unavailable: another session holds it.
-  // DataLoss: what is stored is damaged. Else as HostLog::Open.
-  absl::StatusOr<LogClaim> Claim(const Origin& origin, const ledger::VerifierKey& log_key);
+  // The log of `origin`, for one session alone. Unavailable: another holds it; that one is asked
+  // to prove that it lives (`challenges`).
+  absl::StatusOr<LogClaim> Claim(const Origin& origin);
+  // How often somebody else wanted the log since its session began.
+  uint64_t challenges(const std::string& origin) const;
+  // The session that holds `origin` proved that it lives when somebody else wanted it.
+  void ProveAlive(const std::string& origin, absl::string_view address);
+  // Where the holder of `origin` answers from, when it proved so within the last minute.
+  std::string AliveAt(const std::string& origin) const;
+  std::string DirOf(const Origin& origin) const;
 
   // Something an operator must hear of: logged, counted, kept.
   void Alarm(absl::string_view kind, absl::string_view origin, absl::string_view text);
@@ -93,6 +113,8 @@ class Core {
   void CheckSilence();
   // The host of `origin` is alive.
   void Hear(absl::string_view origin);
+  // Deletes what retention allows. Call every minute or so.
+  void Retain();
   void CountReceipt(absl::string_view origin, const GivenReceipt& receipt, uint64_t new_records);
 
   const CoreOptions& options() const { return options_; }
@@ -100,6 +122,8 @@ class Core {
   Hosts* hosts() { return &hosts_; }
   // In <store>/tlog.
   OwnLog* own_log() { return own_log_.get(); }
+  Archiver* archiver() { return archiver_.get(); }  // null: no archive
+  const Enrolment* enrolment() const { return enrolment_ ? &*enrolment_ : nullptr; }
   Counters* counters() { return &counters_; }
 
  private:
@@ -108,6 +132,7 @@ class Core {
   void ExpectStored();
   void WriteAlarm(absl::string_view kind, absl::string_view origin, absl::string_view text);
   void EnterInOwnLog(absl::string_view origin, absl::string_view note);
+  void NoticeStored();
   void GiveBack(const std::string& origin, std::unique_ptr<HostLog> log);
 
   const CoreOptions options_;
@@ -117,16 +142,23 @@ class Core {
   Fd receipts_log_;
   Fd alarms_log_;
   std::unique_ptr<Webhook> webhook_;
-  std::unique_ptr<OwnLog> own_log_;
+  std::unique_ptr<OwnLog> own_log_; std::optional<Enrolment> enrolment_;
   struct Heard {
     absl::Time last;
     bool silent = false;
   };
-  absl::Mutex mutex_;
+  struct Contest {  // over a log whose session may be dead, or a clone's
+    uint64_t challenges = 0;
+    absl::Time proved = absl::InfinitePast();
+    std::string address;
+  };
+  mutable absl::Mutex mutex_;
   std::map<std::string, Heard> heard_ ABSL_GUARDED_BY(mutex_);      // by <deployment>/h/<host-uuid>
   std::map<std::string, absl::Time> said_ ABSL_GUARDED_BY(mutex_);  // alarms
   // Logs seen since start: null while a session holds one.
   std::map<std::string, std::unique_ptr<HostLog>> logs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Contest> contests_ ABSL_GUARDED_BY(mutex_);  // of logs that are held
+  std::unique_ptr<Archiver> archiver_;  // last: its threads use the rest
 };
 
 }  // namespace cairn::collector

@@ -173,6 +173,7 @@ absl::StatusOr<bool> HostLog::RecoverFrom(uint64_t epoch) {
     return ErrnoStatus(errno, absl::StrCat("fdatasync ", SegmentPath(epoch)));
   }
   next_ = {epoch, good};
+  closed_ = true;  // who listens may not have heard of it
   if (pending_.size == receipt_.size) pending_ = {};
   return true;
 }
@@ -231,6 +232,7 @@ absl::Status HostLog::NextSegment(uint64_t epoch) {
     }
     ::fchmod(file_.get(), 0440);
     RETURN_IF_ERROR(verifier_->EndSegment());
+    closed_ = true;
   }
   const std::string path = SegmentPath(epoch);
   RETURN_IF_ERROR(verifier_->BeginSegment(path));
@@ -260,7 +262,10 @@ absl::Status HostLog::Append(const Place& place, absl::string_view bytes) {
                                            " are receipted"));
   }
   RETURN_IF_ERROR(Write(bytes));
-  if (verifier_->sealed()) ::fchmod(file_.get(), 0440);
+  if (verifier_->sealed()) {
+    ::fchmod(file_.get(), 0440);
+    closed_ = true;
+  }
   return absl::OkStatus();
 }
 
@@ -288,6 +293,13 @@ absl::Status HostLog::Write(absl::string_view bytes) {
   next_.offset += bytes.size();
   stored_bytes_ += bytes.size();
   TakeStaged();
+  return absl::OkStatus();
+}
+
+absl::Status HostLog::Recount() {
+  ASSIGN_OR_RETURN(const std::vector<ledger::SegmentInfo> segments, ledger::ListSegments(dir_));
+  stored_bytes_ = 0;
+  for (const ledger::SegmentInfo& segment : segments) stored_bytes_ += segment.file_bytes;
   return absl::OkStatus();
 }
 

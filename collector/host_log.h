@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -76,8 +77,13 @@ class HostLog {
   absl::Status KeepEvidence(absl::string_view code, absl::string_view why,
                             absl::string_view shown_note, absl::string_view bytes);
   const ledger::Finding* finding() const { return verifier_->finding(); }
+  // True once after a segment came to its end.
+  bool TakeClosed() { return std::exchange(closed_, false); }
   uint64_t stored_bytes() const { return stored_bytes_; }
+  // Counts what is stored anew: retention and the archive remove files.
+  absl::Status Recount();
   const std::string& dir() const { return dir_; }
+  const ledger::VerifierKey& log_key() const { return log_key_; }
 
  private:
   HostLog(Io* io, std::string dir, ledger::VerifierKey log_key, const Cosigner* cosigner);
@@ -113,6 +119,7 @@ class HostLog {
   Place next_;
   Place anchor_;  // behind the newest verified checkpoint; offset 0: in an older segment
   uint64_t stored_bytes_ = 0;
+  bool closed_ = false;
   uint64_t at_least_ = 0;  // blocks a log that skips segments must start with
   Pending pending_;        // note empty: receipted
   // The same two for bytes that were verified but are not yet in the file.

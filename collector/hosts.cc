@@ -1,10 +1,15 @@
 #include "collector/hosts.h"
 
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/certificate.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -14,6 +19,7 @@ namespace cairn::collector {
 namespace {
 
 constexpr size_t kMaxFile = 64 << 10;
+constexpr size_t kMaxCertificates = 1 << 20;
 
 std::string KeyFile(absl::string_view host) { return absl::StrCat(host, ".vkey"); }
 std::string RevokedFile(absl::string_view host) { return absl::StrCat(host, ".revoked"); }
@@ -85,6 +91,60 @@ absl::Status Hosts::Add(absl::string_view host, const ledger::VerifierKey& key) 
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir_, 0750));
   return WriteFileDurably(Io::Real(), dir_, KeyFile(host), absl::StrCat(old, key.ToString(), "\n"),
                           0640);
+}
+
+bool Hosts::held(absl::string_view host) const {
+  return ::access(absl::StrCat(dir_, "/", host, ".hold").c_str(), F_OK) == 0;
+}
+
+absl::Status Hosts::Hold(absl::string_view host, absl::string_view reason) {
+  const absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir_, 0750));
+  return WriteFileDurably(Io::Real(), dir_, absl::StrCat(host, ".hold"), absl::StrCat(reason, "\n"),
+                          0640);
+}
+
+absl::Status Hosts::EndHold(absl::string_view host) {
+  const std::string path = absl::StrCat(dir_, "/", host, ".hold");
+  if (Io::Real()->Unlink(path.c_str()) != 0) return ErrnoStatus(errno, path);
+  return SyncDirectory(Io::Real(), dir_);
+}
+
+bool Hosts::Known(absl::string_view host) const { return Lines(host).ok(); }
+
+bool Hosts::Knows(absl::string_view host, const ledger::VerifierKey& key) const {
+  const absl::StatusOr<std::string> lines = Lines(host);
+  return lines.ok() && Lists(*lines, key);
+}
+
+absl::Status Hosts::NoteCertificate(absl::string_view host, absl::string_view pem) {
+  ASSIGN_OR_RETURN(const CertificateFacts facts, ReadCertificate(pem));
+  const absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir_, 0750));
+  const std::string path = absl::StrCat(dir_, "/", host, ".certs");
+  ASSIGN_OR_RETURN(const Fd fd,
+                   OpenFile(Io::Real(), path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+  RETURN_IF_ERROR(WriteAll(
+      Io::Real(), fd.get(),
+      absl::StrCat(facts.serial, " ",
+                   absl::FormatTime(absl::RFC3339_sec, facts.not_after, absl::UTCTimeZone()), "\n"),
+      path));
+  return Io::Real()->Fdatasync(fd.get()) == 0 ? absl::OkStatus()
+                                              : ErrnoStatus(errno, "fdatasync " + path);
+}
+
+absl::StatusOr<std::vector<std::string>> Hosts::RevokedSerials() const {
+  std::vector<std::string> serials;
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(dir_));
+  for (absl::string_view name : names) {
+    if (!absl::ConsumeSuffix(&name, ".certs") || !revoked(name)) continue;
+    ASSIGN_OR_RETURN(const std::string text,
+                     ReadFile(absl::StrCat(dir_, "/", name, ".certs"), kMaxCertificates));
+    for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+      serials.emplace_back(line.substr(0, line.find(' ')));
+    }
+  }
+  return serials;
 }
 
 absl::Status Hosts::Revoke(absl::string_view host, absl::string_view reason) {

@@ -3,6 +3,7 @@
 #define CAIRN_COLLECTOR_HOSTS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -12,9 +13,11 @@
 
 namespace cairn::collector {
 
-// A directory of two kinds of files, read at each use so that a change needs no reload:
+// A directory of files, read at each use so that a change needs no reload:
 //   <host-uuid>.vkey     verifier keys, one a line; '#' begins a comment
 //   <host-uuid>.revoked  the host is refused, whatever certificate it shows
+//   <host-uuid>.hold     nothing of the host is deleted: legal hold
+//   <host-uuid>.certs    certificates issued to it: serial number and end, one a line
 // Any thread.
 class Hosts {
  public:
@@ -33,6 +36,17 @@ class Hosts {
   absl::Status Add(absl::string_view host, const ledger::VerifierKey& key);
   absl::Status Revoke(absl::string_view host, absl::string_view reason);
   bool revoked(absl::string_view host) const;
+  bool held(absl::string_view host) const;
+  absl::Status Hold(absl::string_view host, absl::string_view reason);
+  absl::Status EndHold(absl::string_view host);
+
+  // Whether any key of the host is enrolled; whether this one is.
+  bool Known(absl::string_view host) const;
+  bool Knows(absl::string_view host, const ledger::VerifierKey& key) const;
+
+  absl::Status NoteCertificate(absl::string_view host, absl::string_view pem);
+  // Serial numbers of the certificates of all revoked hosts.
+  absl::StatusOr<std::vector<std::string>> RevokedSerials() const;
 
  private:
   bool NamedBy(absl::string_view rotation, absl::string_view lines,

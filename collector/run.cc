@@ -12,8 +12,10 @@ namespace cairn::collector {
 namespace {
 
 constexpr timespec kWatchdogEvery{.tv_sec = 2, .tv_nsec = 0};
+constexpr absl::Duration kRetainEvery = absl::Minutes(1);
 
 void Serve(Server* server, Core* core, const sigset_t& signals) {
+  absl::Time retain = absl::Now();
   for (;;) {
     const int signal = ::sigtimedwait(&signals, nullptr, &kWatchdogEvery);
     if (signal == SIGTERM || signal == SIGINT) return;
@@ -25,6 +27,10 @@ void Serve(Server* server, Core* core, const sigset_t& signals) {
       Notify("READY=1");
     }
     core->CheckSilence();
+    if (absl::Now() >= retain) {
+      core->Retain();
+      retain = absl::Now() + kRetainEvery;
+    }
     Notify("WATCHDOG=1");
   }
 }
@@ -64,6 +70,7 @@ absl::Status RunCollector(CollectorSetup setup) {
                    MetricsServer::Start(
                        where, [core = core.get()] { return CollectorMetrics(*core->counters()); }));
   LogInfo("listening on port ", server->port());
+  if (server->enrolment_port() > 0) LogInfo("hosts enrol on port ", server->enrolment_port());
   Notify("READY=1");
   Serve(server.get(), core.get(), signals);
   Notify("STOPPING=1");

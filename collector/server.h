@@ -3,6 +3,7 @@
 #define CAIRN_COLLECTOR_SERVER_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,7 @@ struct ServerOptions {
   int threads = 2;
   int max_connections = 4096;  // in all
   absl::Duration handshake_within = absl::Seconds(10);
+  std::optional<HostPort> enrol;  // where hosts without a certificate enrol; none: nowhere
 };
 
 class Worker;
@@ -31,6 +33,7 @@ class Server {
   ~Server();  // as Stop
 
   int port() const { return port_; }
+  int enrolment_port() const { return enrolment_port_; }  // 0: none
   // Certificates, CA and revocations from the files again: for connections from now on, and
   // those that exist are closed, so that none outlives its right (they come again at once).
   // On an error the old ones stay.
@@ -40,9 +43,13 @@ class Server {
 
  private:
   explicit Server(ServerOptions options);
+  absl::Status ListenForHosts(Core* core, int threads);
+  absl::Status ListenForEnrolment(Core* core);
 
   const ServerOptions options_;
   int port_ = 0;
+  int enrolment_port_ = 0;
+  std::unique_ptr<Worker> enrolment_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

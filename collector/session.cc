@@ -1,6 +1,7 @@
 #include "collector/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -10,22 +11,11 @@ namespace cairn::collector {
 namespace {
 
 constexpr absl::Duration kHelloWithin = absl::Seconds(10);
+constexpr absl::Duration kPrepareWithin = absl::Minutes(2);
 constexpr absl::Duration kFrameWithin = absl::Seconds(60);
+constexpr absl::Duration kStillPreparing = absl::Seconds(2);
+constexpr absl::Duration kProveWithin = absl::Seconds(5);
 constexpr absl::Duration kSaveEvery = absl::Seconds(5);
-constexpr uint32_t kRetryTampered = 60;
-constexpr uint32_t kRetryStorage = 5;
-
-// The size and root of a note that the host's key signed; NotFound when it shows none.
-absl::StatusOr<ledger::Checkpoint> SignedCheckpoint(absl::string_view text,
-                                                    const ledger::VerifierKey& key) {
-  if (text.empty()) return absl::NotFoundError("no checkpoint yet");
-  ASSIGN_OR_RETURN(const ledger::Note note, ledger::Note::Parse(text));
-  ASSIGN_OR_RETURN(ledger::Checkpoint checkpoint, ledger::Checkpoint::Parse(note.text));
-  if (checkpoint.origin != key.name || ledger::CheckNote(note, key) != ledger::NoteCheck::kValid) {
-    return absl::InvalidArgumentError("the checkpoint shown is not signed by the log's key");
-  }
-  return checkpoint;
-}
 
 }  // namespace
 
@@ -55,134 +45,26 @@ bool Session::OnFrame(const wire::Frame& frame, std::string* out) {
     case wire::Frame::kAppend:
       return OnAppend(frame.append(), out);
     case wire::Frame::kKeepAlive:
-      if (!frame.keep_alive().reply()) {
-        wire::Frame reply;
-        reply.mutable_keep_alive()->set_nonce(frame.keep_alive().nonce());
-        reply.mutable_keep_alive()->set_reply(true);
-        wire::AppendFrame(reply, out);
-      }
-      return true;
+      return OnKeepAlive(frame.keep_alive(), out);
+    case wire::Frame::kEnrol:
+      return OnEnrol(frame.enrol(), out);
     default:
       return Refuse(wire::Refusal::MALFORMED, "a frame that only a collector sends", out);
   }
 }
 
-bool Session::OnHello(const wire::Hello& hello, std::string* out) {
-  if (log_) return Refuse(wire::Refusal::MALFORMED, "a second Hello", out);
-  if (hello.version() != wire::kVersion) {
-    return Refuse(
-        wire::Refusal::VERSION,
-        absl::StrCat("version ", hello.version(), " is not spoken here, only ", wire::kVersion),
-        out);
+bool Session::OnKeepAlive(const wire::KeepAlive& keep_alive, std::string* out) {
+  if (keep_alive.reply()) {
+    // Whoever holds this log answers: another that wants it is a clone.
+    if (challenged_ != absl::InfiniteFuture()) core_->ProveAlive(name_, peer_.address);
+    challenged_ = absl::InfiniteFuture();
+    return true;
   }
-  const absl::StatusOr<Origin> origin = Origin::Parse(hello.origin());
-  if (!origin.ok()) return Refuse(wire::Refusal::IDENTITY, origin.status().message(), out);
-  if (origin->deployment != core_->options().deployment ||
-      std::find(peer_.uris.begin(), peer_.uris.end(), origin->Uri()) == peer_.uris.end()) {
-    core_->Alarm("identity", hello.origin(),
-                 absl::StrCat(peer_.address, " is certified as '",
-                              peer_.uris.empty() ? "" : peer_.uris.front(), "'"));
-    return Refuse(wire::Refusal::IDENTITY,
-                  absl::StrCat("the certificate does not name ", origin->Uri()), out);
-  }
-  const absl::StatusOr<ledger::VerifierKey> key =
-      core_->hosts()->Trust(*origin, hello.log_key(), hello.rotation());
-  if (!key.ok()) {
-    core_->Alarm("untrusted_key", hello.origin(), key.status().message());
-    const bool revoked = core_->hosts()->revoked(origin->host);
-    return Refuse(revoked ? wire::Refusal::IDENTITY : wire::Refusal::UNTRUSTED_KEY,
-                  key.status().message(), out, kRetryTampered);
-  }
-  absl::StatusOr<LogClaim> claim = core_->Claim(*origin, *key);
-  if (absl::IsUnavailable(claim.status())) {
-    return Refuse(wire::Refusal::BUSY, claim.status().message(), out, 1);
-  }
-  if (!claim.ok()) {
-    core_->Alarm("storage", hello.origin(), claim.status().message());
-    return Refuse(wire::Refusal::STORAGE, "the log cannot be opened here", out, kRetryStorage);
-  }
-  log_ = *std::move(claim);
-  core_->Hear(hello.origin());
-  name_ = hello.origin();
-  shown_note_ = hello.checkpoint();
-  receipted_records_ = log_->receipt().records;
-  if (!CheckHistory(hello, out) || !Position(hello, out)) return false;
-  // The Welcome carries this receipt.
-  if (log_->receipt_due() && !GiveReceipt(false, out)) return false;
-  Welcome(hello, out);
+  wire::Frame reply;
+  reply.mutable_keep_alive()->set_nonce(keep_alive.nonce());
+  reply.mutable_keep_alive()->set_reply(true);
+  wire::AppendFrame(reply, out);
   return true;
-}
-
-// A host that shows less than it was receipted for, or another root, is not the host of then.
-bool Session::CheckHistory(const wire::Hello& hello, std::string* out) {
-  const uint64_t held = log_->receipt().size;
-  const absl::StatusOr<ledger::VerifierKey> key = ledger::VerifierKey::Parse(hello.log_key());
-  const absl::StatusOr<ledger::Checkpoint> shown = SignedCheckpoint(hello.checkpoint(), *key);
-  if (!shown.ok() && !absl::IsNotFound(shown.status())) {
-    return Refuse(wire::Refusal::MALFORMED, shown.status().message(), out, kRetryTampered);
-  }
-  if (held == 0) return true;
-  const uint64_t size = shown.ok() ? shown->size : 0;
-  std::string why;
-  if (size < held) {
-    why = absl::StrCat("the host shows ", size, " blocks, ", held, " are receipted");
-  } else if (size == held) {
-    const absl::StatusOr<ledger::Note> note = ledger::Note::Parse(log_->receipt().note);
-    const auto ours = note.ok() ? ledger::Checkpoint::Parse(note->text) : note.status();
-    if (!ours.ok() || ours->root != shown->root) {
-      why = absl::StrCat("the host's log of ", size,
-                         " blocks has another root than the receipted one");
-    }
-  }
-  if (why.empty()) return true;
-  core_->Alarm("fork", name_, why);
-  const absl::Status kept = log_->KeepEvidence("fork", why, shown_note_, "");
-  if (!kept.ok()) LogError("evidence of ", name_, ": ", kept.message());
-  wire::Frame frame;
-  wire::Refusal* refusal = frame.mutable_refusal();
-  refusal->set_code(wire::Refusal::FORK);
-  refusal->set_text(why);
-  refusal->set_retry_after_s(kRetryTampered);
-  refusal->set_checkpoint(log_->receipt().note);
-  refusal->set_collector_key(core_->cosigner().key().ToString());
-  wire::AppendFrame(frame, out);
-  ++core_->counters()->refused;
-  log_.Drop();
-  return false;
-}
-
-// Where the host must go on; a gap is taken only when nothing else is to be had.
-bool Session::Position(const wire::Hello& hello, std::string* out) {
-  const Place next = log_->next();
-  const bool missing = hello.first_epoch() > next.epoch + (next.offset > 0 ? 1 : 0);
-  if (!missing) return true;
-  core_->Alarm("gap", name_,
-               absl::StrCat("the host's oldest segment is ", hello.first_epoch(),
-                            ", held here is up to segment ", next.epoch, " byte ", next.offset));
-  const absl::Status started = log_->StartAt(hello.first_epoch());
-  if (started.ok()) return true;
-  log_.Drop();
-  return Refuse(wire::Refusal::STORAGE, started.message(), out, kRetryStorage);
-}
-
-void Session::Welcome(const wire::Hello& hello, std::string* out) {
-  wire::Frame frame;
-  wire::Welcome* welcome = frame.mutable_welcome();
-  welcome->set_size(log_->receipt().size);
-  welcome->set_checkpoint(log_->receipt().note);
-  Place next = log_->next();
-  // Held whole, and the host has thrown it away: the next segment it has is the next here.
-  if (hello.first_epoch() == next.epoch + 1) next = {hello.first_epoch(), 0};
-  welcome->set_epoch(next.epoch);
-  welcome->set_offset(next.offset);
-  welcome->set_collector_key(core_->cosigner().key().ToString());
-  welcome->set_max_data(wire::kMaxAppendBytes);
-  welcome->set_zstd(true);
-  welcome->set_keep_alive_s(
-      static_cast<uint32_t>(absl::ToInt64Seconds(core_->options().keep_alive)));
-  wire::AppendFrame(frame, out);
-  LogInfo("session ", name_, " from ", peer_.address, ": at segment ", next.epoch, " byte ",
-          next.offset, ", ", log_->receipt().size, " blocks receipted");
 }
 
 bool Session::OnAppend(const wire::Append& append, std::string* out) {
@@ -200,6 +82,9 @@ bool Session::OnAppend(const wire::Append& append, std::string* out) {
   const absl::Status appended = log_->Append({append.epoch(), append.offset()}, bytes);
   if (!appended.ok()) return Reject(appended, bytes, out);
   core_->counters()->bytes += bytes.size();
+  if (log_->TakeClosed() && core_->archiver() != nullptr) {
+    core_->archiver()->Notice(*origin_, log_->dir(), log_->log_key());
+  }
   Throttle(bytes.size());
   return true;
 }
@@ -229,7 +114,7 @@ bool Session::Commit(std::string* out) { return !commit_due() || GiveReceipt(tru
 bool Session::GiveReceipt(bool announce, std::string* out) {
   const absl::StatusOr<GivenReceipt> receipt = log_->MakeReceipt();
   if (!receipt.ok()) return Reject(receipt.status(), "", out);
-  if (announce) {
+  if (announce && !core_->options().receipt_after_archive) {
     wire::Frame frame;
     wire::Receipt* message = frame.mutable_receipt();
     message->set_size(receipt->size);
@@ -245,20 +130,65 @@ bool Session::GiveReceipt(bool announce, std::string* out) {
   return true;
 }
 
+void Session::GiveArchived(std::string* out) {
+  const ArchivedReceipt archived = core_->archiver()->newest(name_);
+  if (archived.size <= archived_) return;
+  archived_ = archived.size;
+  wire::Frame frame;
+  wire::Receipt* message = frame.mutable_receipt();
+  message->set_size(archived.size);
+  message->set_cosignature(archived.line);
+  message->set_archived(true);
+  message->set_epoch(archived.epoch);
+  message->set_checkpoint(archived.note);
+  wire::AppendFrame(frame, out);
+}
+
+// Somebody else wants this log: whoever has it must answer, or is taken for dead.
+bool Session::CheckChallenge(std::string* out) {
+  const absl::Time now = core_->options().now();
+  const uint64_t challenges = core_->challenges(name_);
+  if (challenges > challenges_ && challenged_ == absl::InfiniteFuture()) {
+    challenges_ = challenges;
+    challenged_ = now;
+    wire::Frame frame;
+    frame.mutable_keep_alive()->set_nonce(challenges);
+    wire::AppendFrame(frame, out);
+  }
+  if (now - challenged_ < kProveWithin) return true;
+  LogInfo("session ", name_, " from ", peer_.address, ": does not answer, and is wanted again");
+  return false;
+}
+
 bool Session::OnTick(std::string* out) {
   const absl::Time now = core_->options().now();
   const absl::Duration period = core_->options().keep_alive;
-  if (!log_ && now - heard_ > kHelloWithin) {
-    return Refuse(wire::Refusal::MALFORMED, "no Hello", out);
+  if (preparation_ != nullptr && preparation_->done.HasBeenNotified()) {
+    const absl::Status prepared = std::exchange(preparation_, nullptr)->status;
+    if (absl::IsAborted(prepared)) {
+      return Refuse(wire::Refusal::FORK, prepared.message(), out, kRetryTampered);
+    }
+    if (!prepared.ok()) {
+      return Refuse(wire::Refusal::STORAGE, "the archive does not answer", out, kRetryStorage);
+    }
+    if (!Greet(out)) return false;
   }
+  if (!log_ && now - heard_ > (preparation_ ? kPrepareWithin : kHelloWithin)) {
+    return Refuse(wire::Refusal::MALFORMED, preparation_ ? "the log is not ready" : "no Hello",
+                  out);
+  }
+  if (log_ && !CheckChallenge(out)) return false;
+  if (log_ && core_->archiver() != nullptr) GiveArchived(out);
   if (parser_.buffered() > 0 && now - frame_since_ > kFrameWithin) {
     return Refuse(wire::Refusal::MALFORMED, "a frame that does not end", out);
   }
-  if (now - heard_ > 3 * period) {
+  if (now - heard_ > 3 * period && preparation_ == nullptr) {
     LogInfo("session ", name_, ": silent for ", absl::FormatDuration(3 * period), ", closed");
     return false;
   }
-  if (log_ && now - heard_ > period && now - pinged_ > period) {
+  // A host whose log is being fetched must not take us for dead.
+  if ((log_ && now - heard_ > period && now - pinged_ > period) ||
+      (preparation_ != nullptr && now - pinged_ > kStillPreparing)) {
     pinged_ = now;
     wire::Frame frame;
     frame.mutable_keep_alive()->set_nonce(static_cast<uint64_t>(absl::ToUnixMillis(now)));
@@ -266,8 +196,12 @@ bool Session::OnTick(std::string* out) {
   }
   if (log_ && now - saved_ > kSaveEvery) {
     saved_ = now;
-    const absl::Status saved = log_->SaveCheckpoint();
+    absl::Status saved = log_->SaveCheckpoint();
+    if (saved.ok() && core_->options().host_store_bytes > 0) saved = log_->Recount();
     if (!saved.ok()) return Reject(saved, "", out);
+    if (core_->hosts()->revoked(origin_->host)) {
+      return Refuse(wire::Refusal::IDENTITY, "this host was revoked", out, kRetryTampered);
+    }
   }
   return true;
 }

@@ -4,6 +4,8 @@
 #define CAIRN_COLLECTOR_SESSION_H_
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +17,15 @@
 
 namespace cairn::collector {
 
+// When a host that was refused may try again, in seconds.
+inline constexpr uint32_t kRetryTampered = 60;
+inline constexpr uint32_t kRetryStorage = 5;
+
 // Who the TLS handshake proved the other side to be.
 struct Peer {
   std::string address;
   std::vector<std::string> uris;  // of its certificate
+  bool enrolling = false;         // on the listener that asks for no certificate
 };
 
 // One thread at a time.
@@ -44,6 +51,10 @@ class Session {
  private:
   bool OnFrame(const wire::Frame& frame, std::string* out);
   bool OnHello(const wire::Hello& hello, std::string* out);
+  bool OnEnrol(const wire::Enrol& enrol, std::string* out);
+  bool OnKeepAlive(const wire::KeepAlive& keep_alive, std::string* out);
+  bool Contested(std::string* out);
+  bool Greet(std::string* out);
   bool OnAppend(const wire::Append& append, std::string* out);
   bool CheckHistory(const wire::Hello& hello, std::string* out);
   bool Position(const wire::Hello& hello, std::string* out);
@@ -52,6 +63,8 @@ class Session {
   bool Refuse(wire::Refusal::Code code, absl::string_view text, std::string* out,
               uint32_t retry_after_s = 0);
   bool GiveReceipt(bool announce, std::string* out);
+  void GiveArchived(std::string* out);
+  bool CheckChallenge(std::string* out);
   void Throttle(size_t bytes);
 
   Core* const core_;
@@ -59,7 +72,13 @@ class Session {
   std::string name_;
   wire::FrameParser parser_;
   LogClaim log_;
-  std::string shown_note_;  // the host's, from its Hello
+  std::optional<Origin> origin_;              // once it is this host's
+  wire::Hello hello_;                         // what it said, until its log is open
+  std::shared_ptr<Preparation> preparation_;  // of the log, by the archiver
+  std::string shown_note_;                    // the host's, from its Hello
+  uint64_t archived_ = 0;                     // blocks the host was told of
+  uint64_t challenges_ = 0;                   // answered, of those who want this log
+  absl::Time challenged_ = absl::InfiniteFuture();
   uint64_t receipted_records_ = 0;
   absl::Time heard_;
   absl::Time frame_since_;  // when the frame that is arriving began

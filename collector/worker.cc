@@ -151,7 +151,8 @@ bool Worker::Shake(Connection* connection) {
     return false;
   }
   connection->session.emplace(core_, Peer{.address = PeerAddress(connection->tls->fd()),
-                                          .uris = connection->tls->PeerUris()});
+                                          .uris = connection->tls->PeerUris(),
+                                          .enrolling = options_.enrolling});
   return true;
 }
 

@@ -23,6 +23,7 @@ namespace cairn::collector {
 struct WorkerOptions {
   size_t max_connections = 1024;
   absl::Duration handshake_within = absl::Seconds(10);
+  bool enrolling = false;  // clients have no certificate, and may only enrol
 };
 
 // Constructor, Start, Renew and Stop from one thread; the rest is the worker's own.

@@ -85,11 +85,13 @@ absl::Status CheckFrame(const Frame& frame) {
                     CheckNote(frame.hello().checkpoint())});
     case Frame::kWelcome:
       return First({CheckText("collector key", frame.welcome().collector_key()),
-                    CheckNote(frame.welcome().checkpoint())});
+                    CheckNote(frame.welcome().checkpoint()),
+                    CheckNote(frame.welcome().archived())});
     case Frame::kAppend:
       return CheckAppend(frame.append());
     case Frame::kReceipt:
-      return CheckText("cosignature", frame.receipt().cosignature());
+      return First({CheckText("cosignature", frame.receipt().cosignature()),
+                    CheckNote(frame.receipt().checkpoint())});
     case Frame::kRefusal:
       return First({CheckText("refusal", frame.refusal().text()),
                     CheckText("collector key", frame.refusal().collector_key()),

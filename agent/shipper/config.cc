@@ -10,6 +10,7 @@
 namespace cairn::shipper {
 namespace {
 
+char kCopiesState[] "/var/lib/cairn-shipper/copied";
 absl::StatusOr<CollectorAddress> ToAddress(const config::ShipperConfig::Collector& collector) {
   CollectorAddress address;
   ASSIGN_OR_RETURN(address.where, HostPort::Parse(collector.address()));
@@ -30,6 +31,23 @@ absl::StatusOr<CollectorAddress> ToAddress(const config::ShipperConfig::Collecto
   return address;
 }
 
+absl::StatusOr<CopyOptions> ToCopies(const config::ShipperConfig::Copies& given,
+                                     const std::string& log_dir) {
+  CopyOptions copies{.log_dir = log_dir,
+                     .rules = {given.rules().begin(), given.rules().end()},
+                     .journal = given.journal(),
+                     .state = given.state().empty() ? kCopiesState : given.state()};
+  if (copies.rules.empty()) return absl::InvalidArgumentError("rules is missing");
+  if (!given.journal() && given.syslog().empty()) {
+    return absl::InvalidArgumentError("neither journal nor syslog is given");
+  }
+  if (!given.syslog().empty()) {
+    ASSIGN_OR_RETURN(copies.syslog, SyslogAddress::Parse(given.syslog()));
+  }
+  if (copies.state.front() != '/') return absl::InvalidArgumentError("state is no absolute path");
+  return copies;
+}
+
 }  // namespace
 
 absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& file) {
@@ -39,12 +57,18 @@ absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& file) {
   const auto missing = [&](absl::string_view key) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": ", key, " is missing"));
   };
-  if (config.collectors().empty()) return missing("collectors");
-  if (config.tls().certificate().empty()) return missing("tls.certificate");
-  if (config.tls().key().empty()) return missing("tls.key");
-  if (config.tls().ca().empty()) return missing("tls.ca");
+  const bool ships = !config.collectors().empty();
+  if (!ships && !config.has_copies()) return missing("collectors");
+  if (ships && config.tls().certificate().empty()) return missing("tls.certificate");
+  if (ships && config.tls().key().empty()) return missing("tls.key");
+  if (ships && config.tls().ca().empty()) return missing("tls.ca");
   ShipperSetup setup;
   setup.log_dir = config.log_dir().empty() ? "/var/lib/cairn/log" : config.log_dir();
+  if (config.has_copies()) {
+    absl::StatusOr<CopyOptions> copies = ToCopies(config.copies(), setup.log_dir);
+    if (!copies.ok()) return Annotate(copies.status(), absl::StrCat(file, ": copies"));
+    setup.copies = *std::move(copies);
+  }
   ShipperOptions& options = setup.options;
   for (int i = 0; i < config.collectors_size(); ++i) {
     absl::StatusOr<CollectorAddress> address = ToAddress(config.collectors(i));
@@ -65,6 +89,7 @@ absl::StatusOr<ShipperSetup> LoadShipperConfig(const std::string& file) {
   options.bytes_per_second = config.bytes_per_second();
   options.compress = !config.no_compression();
   options.exposure_log = config.exposure_log();
+  setup.renew = ships && !config.no_renewal();
   if (config.connect_timeout_ms() > 0) {
     options.connect_timeout = absl::Milliseconds(config.connect_timeout_ms());
   }

@@ -2,10 +2,12 @@
 #ifndef CAIRN_AGENT_SHIPPER_CONFIG_H_
 #define CAIRN_AGENT_SHIPPER_CONFIG_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/shipper/copies.h"
 #include "agent/shipper/shipper.h"
 #include "base/metrics_server.h"
 
@@ -18,6 +20,8 @@ struct ShipperSetup {
   ShipperOptions options;  // without log_dir
   MetricsWhere metrics;
   std::string control_socket;  // of cairnd
+  bool renew = true;           // the certificate, in time
+  std::optional<CopyOptions> copies;
 };
 
 // Reads `path` and its drop-ins (base/config_files.h). InvalidArgument "FILE:LINE:COLUMN: cause" or

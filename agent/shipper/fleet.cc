@@ -3,8 +3,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "agent/shipper/metrics.h"
+#include "agent/shipper/renewal.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -77,6 +80,11 @@ absl::Status RunShipper(ShipperSetup setup) {
   const std::string log_dir = setup.log_dir;
   const MetricsWhere where = setup.metrics;
   const std::string control_socket = setup.control_socket;
+  std::optional<Renewal> renewal;
+  if (setup.renew) renewal.emplace(setup.options.collectors, setup.options.tls);
+  const bool ships = !setup.options.collectors.empty();
+  std::unique_ptr<Copies> copies;
+  if (setup.copies.has_value()) copies = std::make_unique<Copies>(*setup.copies);
   Fleet fleet(std::move(setup));
   ASSIGN_OR_RETURN(const std::unique_ptr<MetricsServer> metrics,
                    MetricsServer::Start(where, [&fleet, control_socket] {
@@ -85,11 +93,15 @@ absl::Status RunShipper(ShipperSetup setup) {
   Notify("READY=1");
   std::string last_error;
   for (;;) {
-    const absl::Status scanned = fleet.Scan();
+    const absl::Status scanned = ships ? fleet.Scan() : absl::OkStatus();
     if (!scanned.ok() && scanned.message() != last_error) {
       LogWarning("ship ", log_dir, ": ", scanned.message());
     }
     last_error = std::string(scanned.message());
+    if (renewal.has_value()) {
+      const absl::StatusOr<bool> renewed = renewal->Check(absl::Now());
+      if (!renewed.ok()) LogWarning(renewed.status().message());
+    }
     const int signal = ::sigtimedwait(&signals, nullptr, &kScanEvery);
     if (signal == SIGTERM || signal == SIGINT) break;
     if (signal == SIGHUP) fleet.Reconnect();

@@ -85,4 +85,13 @@ absl::Status ReceiptBook::Store(const ledger::VerifierKey& collector,
   return absl::OkStatus();
 }
 
+absl::Status ReceiptBook::StoreArchived(const ledger::VerifierKey& collector,
+                                        const CheckedReceipt& receipt) {
+  if (receipt.size <= archived_size_) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteFileDurably(
+      Io::Real(), dir_, absl::StrFormat("%08x.archived", collector.Id()), receipt.note, 0440));
+  archived_size_ = receipt.size;
+  return absl::OkStatus();
+}
+
 }  // namespace cairn::shipper

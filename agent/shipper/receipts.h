@@ -1,6 +1,7 @@
 // Receipts as the shipper keeps them for cairnd and `cairn verify`: DIR/receipts/.
 //   <key id, 8 hex>.receipt             the collector's newest, replaced durably
 //   <key id>-<size, 20 digits>.receipt  history, the last 8
+//   <key id>.archived                   the newest for what is in the collector's archive
 // Each is a signed note: the host's checkpoint with the collector's cosignature line added.
 #ifndef CAIRN_AGENT_SHIPPER_RECEIPTS_H_
 #define CAIRN_AGENT_SHIPPER_RECEIPTS_H_
@@ -40,11 +41,14 @@ class ReceiptBook {
   absl::Status Open();
   // Stores a receipt that is not older than the newest; an older one is ignored.
   absl::Status Store(const ledger::VerifierKey& collector, const CheckedReceipt& receipt);
+  // The same for what is archived.
+  absl::Status StoreArchived(const ledger::VerifierKey& collector, const CheckedReceipt& receipt);
   uint64_t newest_size() const { return newest_size_; }
 
  private:
   const std::string dir_;
   uint64_t newest_size_ = 0;
+  uint64_t archived_size_ = 0;
   std::deque<std::string> history_;  // file names, oldest first
 };
 

@@ -283,7 +283,9 @@ absl::Status Shipper::CheckTimers(Session* session) {
   if (now - session->heard > 3 * period) {
     return absl::UnavailableError("the collector has gone silent");
   }
-  if (!session->uplink->welcomed() && now - session->started > 2 * options_.connect_timeout) {
+  // A collector that fetches this log from its archive says that it lives meanwhile.
+  if (!session->uplink->welcomed() && (now - session->heard > 2 * options_.connect_timeout ||
+                                       now - session->started > 20 * options_.connect_timeout)) {
     return absl::UnavailableError("no Welcome");
   }
   if (now - session->heard > period && now - session->pinged > period) {

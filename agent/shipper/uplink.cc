@@ -1,5 +1,6 @@
 #include "agent/shipper/uplink.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -80,6 +81,8 @@ absl::Status Uplink::OnWelcome(const wire::Welcome& welcome) {
     return absl::InvalidArgumentError("collector's key: not one for cosignatures (type 0x04)");
   }
   RETURN_IF_ERROR(CheckHeld(welcome));
+  archive_only_ = welcome.archive_only();
+  if (!welcome.archived().empty()) RETURN_IF_ERROR(OnArchived(welcome.archived()));
   const Cursor limit = source_->limit();
   cursor_ = {welcome.epoch(), welcome.offset()};
   if (cursor_.epoch > limit.epoch ||
@@ -119,8 +122,24 @@ absl::Status Uplink::ForkIfLarger(const CheckedReceipt& receipt) {
                    ": this disk is older than the truth"));
 }
 
+// The note may be of an earlier session, or another collector may have archived the segment: it
+// stands in the message whole, and is a receipt like any other.
+absl::Status Uplink::OnArchived(absl::string_view note) {
+  ASSIGN_OR_RETURN(const CheckedReceipt checked, CheckReceiptNote(note, log_key_, collector_));
+  RETURN_IF_ERROR(ForkIfLarger(checked));
+  RETURN_IF_ERROR(receipts_->Store(collector_, checked));
+  RETURN_IF_ERROR(receipts_->StoreArchived(collector_, checked));
+  archived_ = std::max(archived_, checked.size);
+  if (checked.size <= receipted_) return absl::OkStatus();
+  receipted_ = checked.size;
+  receipt_time_s_ = checked.time_s;
+  exposure_->Receipted(checked.size, options_.boot_time_ns());
+  return absl::OkStatus();
+}
+
 absl::Status Uplink::OnReceipt(const wire::Receipt& receipt) {
   if (!welcomed_) return absl::InvalidArgumentError("collector: a Receipt before the Welcome");
+  if (receipt.archived()) return OnArchived(receipt.checkpoint());
   while (!notes_.empty() && notes_.front().note.size < receipt.size()) notes_.pop_front();
   if (notes_.empty() || notes_.front().note.size != receipt.size()) {
     return absl::InvalidArgumentError(absl::StrCat("collector: a Receipt of ", receipt.size(),
@@ -170,6 +189,7 @@ void Uplink::Enqueue(Piece piece, std::string* out) {
     exposure_->Sent(block.end, block.last_time_ns, block.records, block.urgent);
     urgent_waiting_ = urgent_waiting_ || block.urgent;
   }
+  if (archive_only_) return;
   for (SentNote& note : piece.notes) notes_.push_back({std::move(note), sent_bytes_});
 }
 

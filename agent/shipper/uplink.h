@@ -50,6 +50,7 @@ class Uplink {
   uint32_t keep_alive_s() const { return keep_alive_s_; }
   const std::optional<wire::Refusal>& refusal() const { return refusal_; }
   uint64_t receipted() const { return receipted_; }  // blocks
+  uint64_t archived() const { return archived_; }    // blocks
   uint64_t receipt_time_s() const { return receipt_time_s_; }
   Cursor cursor() const { return cursor_; }
   bool idle() const { return notes_.empty(); }             // nothing awaits a receipt
@@ -65,6 +66,7 @@ class Uplink {
   absl::Status OnWelcome(const wire::Welcome& welcome);
   absl::Status CheckHeld(const wire::Welcome& welcome);
   absl::Status OnReceipt(const wire::Receipt& receipt);
+  absl::Status OnArchived(absl::string_view note);
   absl::Status OnRefusal(const wire::Refusal& refusal);
   absl::Status ForkIfLarger(const CheckedReceipt& receipt);
   void Enqueue(Piece piece, std::string* out);
@@ -85,7 +87,9 @@ class Uplink {
   uint64_t sent_bytes_ = 0;
   uint64_t receipted_bytes_ = 0;
   uint64_t receipted_ = 0;
+  uint64_t archived_ = 0;
   uint64_t receipt_time_s_ = 0;
+  bool archive_only_ = false;  // receipts come for whole segments, with their notes
   bool urgent_waiting_ = false;
   std::optional<wire::Refusal> refusal_;
 };

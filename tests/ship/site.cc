@@ -48,7 +48,14 @@ void HostWriter::Open() {
   ledger_ = *std::move(opened);
 }
 
-void HostWriter::Append(int count, bool urgent) {
+void HostWriter::Append(int count, bool urgent) { Write(count, urgent, {}); }
+
+void HostWriter::AppendFor(const std::string& rule, int count) {
+  const std::string* const rules[] = {&rule};
+  Write(count, false, rules);
+}
+
+void HostWriter::Write(int count, bool urgent, absl::Span<const std::string* const> rules) {
   Record record;
   record.set_type(FILE_OPEN);
   record.set_ret(3);
@@ -60,6 +67,7 @@ void HostWriter::Append(int count, bool urgent) {
                                          static_cast<uint64_t>(now.tv_nsec),
                               .record = &record,
                               .subject = &subject_,
+                              .rules = rules,
                               .urgent = urgent && i + 1 == count};
     ASSERT_TRUE(ledger_->Append(entry).ok());
     if (i % 50 == 49) ledger_->Flush();
@@ -105,7 +113,8 @@ std::string Site::store() const {
   return absl::StrCat(path("collector/store"), "/", kDeployment, "/", kUuid, "/1");
 }
 
-void Site::StartCollector(std::function<void(collector::CoreOptions*)> change) {
+void Site::StartCollector(std::function<void(collector::CoreOptions*)> change,
+                          std::function<void(collector::ServerOptions*)> change_server) {
   auto key = ledger::SigningKey::Load(path("collector/signing.key"));
   ASSERT_TRUE(key.ok()) << key.status();
   collector::CoreOptions options{.deployment = kDeployment,
@@ -117,8 +126,10 @@ void Site::StartCollector(std::function<void(collector::CoreOptions*)> change) {
       std::make_unique<collector::Cosigner>("collector.example", *std::move(key)));
   ASSERT_TRUE(core.ok()) << core.status();
   core_ = *std::move(core);
-  auto server = collector::Server::Start(
-      {.listen = {"127.0.0.1", "0"}, .tls = CollectorTls(), .threads = 2}, core_.get());
+  collector::ServerOptions listen = {
+      .listen = {"127.0.0.1", "0"}, .tls = CollectorTls(), .threads = 2};
+  if (change_server) change_server(&listen);
+  auto server = collector::Server::Start(std::move(listen), core_.get());
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
 }

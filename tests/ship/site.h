@@ -30,6 +30,8 @@ class HostWriter {
   void Crash() { ledger_.reset(); }
   // Appends `count` records of file.open; the last one urgent if asked for.
   void Append(int count, bool urgent = false);
+  // The same, wanted by the rule `rule`.
+  void AppendFor(const std::string& rule, int count);
   void Sync();
   void Rotate();
   void Close();
@@ -40,6 +42,8 @@ class HostWriter {
   uint64_t size() const { return ledger_->stats().size; }
 
  private:
+  void Write(int count, bool urgent, absl::Span<const std::string* const> rules);
+
   const std::string dir_;
   const std::string origin_;
   const uint8_t key_seed_;
@@ -54,7 +58,8 @@ class Site {
   Site();
 
   // An in-process collector on any port of 127.0.0.1.
-  void StartCollector(std::function<void(collector::CoreOptions*)> change = nullptr);
+  void StartCollector(std::function<void(collector::CoreOptions*)> change = nullptr,
+                      std::function<void(collector::ServerOptions*)> change_server = nullptr);
   void StopCollector();
   shipper::ShipperOptions ShipperOptions() const;
   // Ships until all is receipted; false after `within`.

@@ -44,6 +44,7 @@ absl::Status VirtualHost::Prepare(const CertificateAuthority& authority,
   options.environment = "production";
   options.boot_id = "00000000-0000-4000-8000-00000000b007";
   options.binary_digest = std::string(32, 'b');
+  options.limits.checkpoint_age = absl::Milliseconds(250);  // as agent.yaml has it
   ASSIGN_OR_RETURN(ledger_, ledger::Ledger::Open(options, ledger::SigningKey::Generate()));
   return absl::OkStatus();
 }
