@@ -166,7 +166,8 @@ void Reloader::TakeEffect() {
   loads_ = serving_;
   parts_.ledger->SetPolicy(generation_, current_.policy->digest());
   parts_.recorder->SetPolicy(current_.policy);
-  const absl::Status filtered = parts_.capture->SetWanted(current_.policy->wanted(), policy::GuardsOf(*current_.policy));
+  const absl::Status filtered =
+      parts_.capture->SetWanted(current_.policy->wanted(), policy::GuardsOf(*current_.policy));
   if (!filtered.ok())
     LogError("kernel filter (it passes more than is wanted): ", filtered.message());
   LogInfo("policy generation ", generation_, " in force");

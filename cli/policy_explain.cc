@@ -201,7 +201,8 @@ Command PolicyExplainCommand() {
       "it matches: all of its condition, or the parts that stand against it. With --event no log "
       "is needed: EVENT is as in the tests of a policy, "
       "'{type: file.open, file: {path: /etc/shadow}, process: {exe: /usr/bin/cat}}'. Nothing is "
-      "verified: see `cairn verify`. With --kernel: which events the policy has the kernel send up, "
+      "verified: see `cairn verify`. With --kernel: which events the policy has the kernel send "
+      "up, "
       "and of those which paths and processes alone.";
   command.options = {kConfigOption,
                      kEnvironmentOption,

@@ -22,7 +22,8 @@
 #include "collector/host_log.h"
 #include "collector/hosts.h"
 #include "collector/origin.h"
-#include "collector/own_log.h" "collector/retention.h"
+#include "collector/own_log.h"
+         "collector/retention.h"
 #include "collector/webhook.h"
 
 namespace cairn::collector {
@@ -142,7 +143,8 @@ class Core {
   Fd receipts_log_;
   Fd alarms_log_;
   std::unique_ptr<Webhook> webhook_;
-  std::unique_ptr<OwnLog> own_log_; std::optional<Enrolment> enrolment_;
+  std::unique_ptr<OwnLog> own_log_;
+  std::optional<Enrolment> enrolment_;
   struct Heard {
     absl::Time last;
     bool silent = false;
