@@ -47,7 +47,7 @@ TEST_F(AttackOnTheIndex, CorruptADerivedIndex) {
     ledger::WriteAllTo(path, good.substr(0, good.size() / 2));
     ASSERT_EQ(Search(key_), 10u) << path;
   }
-  EXPECT_EQ(indexes, 3u);
+  EXPECT_EQ(indexes, 2u) << "the newest segment's is in memory only";
   EXPECT_EQ(Search(Secret32::Random()), 10u) << "another's index counts for nothing";
   EXPECT_TRUE(Ok(Verify(), kBlocks)) << "no verifier reads it";
 }
