@@ -23,7 +23,7 @@
 #include "collector/hosts.h"
 #include "collector/origin.h"
 #include "collector/own_log.h"
-         "collector/retention.h"
+#include "collector/retention.h"
 #include "collector/webhook.h"
 
 namespace cairn::collector {

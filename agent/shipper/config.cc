@@ -10,7 +10,8 @@
 namespace cairn::shipper {
 namespace {
 
-char kCopiesState[] "/var/lib/cairn-shipper/copied";
+constexpr char kCopiesState[] = "/var/lib/cairn-shipper/copied";
+
 absl::StatusOr<CollectorAddress> ToAddress(const config::ShipperConfig::Collector& collector) {
   CollectorAddress address;
   ASSIGN_OR_RETURN(address.where, HostPort::Parse(collector.address()));
