@@ -127,7 +127,7 @@ void ShowLog(const Status& status, Screen* screen) {
                  absl::StrCat(HumanCount(loss.count()), " ", loss.source(), ", ", loss.reason()));
   }
   if (status.quarantined() > 0) {
-    screen.Line(
+    screen->Line(
         "quarantine",
         absl::StrCat(HumanCount(status.quarantined()), " records that do not fit their schema"),
         "1;31");

@@ -31,11 +31,21 @@ class FakeCapture : public capture::Capture {
  public:
   int wait_fd() const override { return -1; }
   size_t Drain(absl::FunctionRef<void(const capture::Captured&)>) override { return 0; }
-  absl::Status SetWanted(const policy::Wanted& wanted) override {
+  absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards&) override {
     if (refuse) return absl::InternalError("no room in the map");
     filters.push_back(wanted);
     return absl::OkStatus();
   }
+  bool more() const override { return false; }
+  void Settle() override {}
+  void Detach() override {}
+  void Keep() override {}
+  uint64_t resumed_from_ns() const override { return 0; }
+  void Told(const Record&) override {}
+  const std::string& pins() const override { return name_; }
+  const std::string& canary() const override { return name_; }
+  const std::string& protection() const override { return name_; }
+  const std::string& audit_reason() const override { return name_; }
   ledger::Subject* FindProcess(uint32_t pid) override {
     const auto found = processes.find(pid);
     return found == processes.end() ? nullptr : &found->second;

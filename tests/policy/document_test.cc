@@ -77,9 +77,9 @@ TEST(Document, EveryKeyAndFunctionIsExplained) {
   std::set<std::string> words;
   for (const google::protobuf::Descriptor* message :
        {PolicyFile::descriptor(), Metadata::descriptor(), Rule::descriptor(),
-        Exception::descriptor(), Noise::descriptor(), Redaction::descriptor(), Test::descriptor(),
-        Expect::descriptor(), CaptureOptions::descriptor(), HostLimit::descriptor(),
-        Categories::descriptor()}) {
+        Exception::descriptor(), Noise::descriptor(), Redaction::descriptor(),
+        policy::Test::descriptor(), Expect::descriptor(), CaptureOptions::descriptor(),
+        HostLimit::descriptor(), Categories::descriptor()}) {
     for (int i = 0; i < message->field_count(); ++i) words.insert(message->field(i)->name());
   }
   for (const cel::Function& function : cel::Functions()) {
