@@ -16,7 +16,8 @@ constexpr size_t kMaxNodes = 16384;
 size_t Start(const Expr& expr) {
   const bool binary = expr.kind == Expr::Kind::kCall && expr.text[0] == '_';
   const bool chain = expr.kind == Expr::Kind::kSelect || expr.kind == Expr::Kind::kMethod || binary;
-  return chain ? std::min(expr.offset, Start(*expr.args[0])) : expr.offset;
+  // What the compiler itself put in has no parts.
+  return chain && !expr.args.empty() ? std::min(expr.offset, Start(*expr.args[0])) : expr.offset;
 }
 
 bool IsList(Type type) {

@@ -101,9 +101,10 @@ TEST(Format, WorkedBytesAreWhatTheDocumentSays) {
   ASSERT_NE(start, std::string::npos);
   const size_t begin = text.find("\n```\n", start);
   ASSERT_NE(begin, std::string::npos);
-  const std::string found = text.substr(begin);
+  const size_t end = text.find("\n```\n", begin + 5) + 5;
+  const std::string found = text.substr(begin, end - begin);
   if (found != section && std::getenv("WRITE_GOLDEN") != nullptr) {
-    std::ofstream(path) << text.substr(0, begin) << section;
+    std::ofstream(path) << text.substr(0, begin) << section << text.substr(end);
     return;
   }
   EXPECT_EQ(found, section) << "WRITE_GOLDEN=1 rewrites it, once the change is meant";
