@@ -221,6 +221,10 @@ func checkTiles(dir, vkey string) error {
 		}
 	}
 	for _, tile := range tlog.NewTiles(8, 0, c.size) {
+		// Debian's version lists every partial width on the way; a server keeps the last.
+		if last := c.size>>(8*uint(tile.L)) - tile.N<<8; tile.W < 256 && int64(tile.W) != last {
+			continue
+		}
 		want, err := tlog.ReadTileData(tile, reader)
 		if err != nil {
 			return err
