@@ -62,10 +62,15 @@ function(cairn_test name)
       TIMEOUT ${arg_TIMEOUT} RESOURCE_LOCK "${locks}" SKIP_RETURN_CODE 77)
     return()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} RESOURCE_LOCK "${locks}"
-    FIXTURES_REQUIRED "${arg_FIXTURE}"
-    SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  # Discovery drops empty values: only properties that have one are named.
+  set(properties LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  if(locks)
+    list(APPEND properties RESOURCE_LOCK "${locks}")
+  endif()
+  if(arg_FIXTURE)
+    list(APPEND properties FIXTURES_REQUIRED "${arg_FIXTURE}")
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 
 # cairn_fuzz(NAME SRCS ... DEPS ...): a libFuzzer target; seeds in tests/fuzz/seeds/NAME/.
