@@ -251,13 +251,14 @@ class Source final : public BpfSource {
     return std::accumulate(counts, counts + EVENT_TYPES, uint64_t{0});
   }
 
-  // Ring `i` as a run before this one left it, or a new one.
+  // Ring `i` as a run before this one left it, or a new one. By name: CAP_SYS_ADMIN, which finding
+  // it by its number takes, was given up.
   absl::StatusOr<Fd> RingOf(uint32_t i) const {
     const int outer = programs_.map_fd("rings");
-    uint32_t id = 0;
-    if (resumed_ && bpf_map_lookup_elem(outer, &i, &id) == 0) {
-      Fd left(bpf_map_get_fd_by_id(id));
-      if (!left.valid()) return ErrnoStatus(errno, "take a ring over");
+    const std::string pin = pins_ == nullptr ? "" : pins_->Path(absl::StrCat("ring_", i));
+    if (resumed_) {
+      Fd left(bpf_obj_get(pin.c_str()));
+      if (!left.valid()) return ErrnoStatus(errno, absl::StrCat("take over ", pin));
       return left;
     }
     Fd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "cairn_ring", 0, 0, options_.ring_bytes, nullptr));
@@ -265,6 +266,9 @@ class Source final : public BpfSource {
     const int inner = fd.get();
     if (bpf_map_update_elem(outer, &i, &inner, BPF_ANY) != 0)
       return ErrnoStatus(errno, "add a ring");
+    if (!pin.empty() && bpf_obj_pin(fd.get(), pin.c_str()) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("pin ", pin));
+    }
     return fd;
   }
 

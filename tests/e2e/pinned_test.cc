@@ -24,8 +24,8 @@ class Load {
  public:
   Load() {
     int stop[2], made[2];
-    (void)!pipe(stop);
-    (void)!pipe(made);
+    (void)!pipe2(stop, O_CLOEXEC);  // not for cairnd to hold open
+    (void)!pipe2(made, O_CLOEXEC);
     pid_ = fork();
     if (pid_ == 0) {
       close(stop[1]);
@@ -133,17 +133,18 @@ class PinnedTest : public testing::Test {
     }
   }
 
-  // Everything once; or, had a ring been full, not more missing than was declared, which may be
-  // of other processes too.
-  void ExpectComplete(const Counted& counted) {
-    uint64_t once = 0;
+  // Everything; or, had a ring been full, not more missing than was declared, which may be of other
+  // processes too. At each hand-over one act a cpu may stand twice (docs/capture.md).
+  static void ExpectComplete(const Counted& counted) {
+    uint64_t present = 0, doubled = 0;
     for (const int times : counted.times) {
-      EXPECT_LE(times, 1);
-      once += times == 1;
+      present += times > 0;
+      doubled += times > 1 ? static_cast<uint64_t>(times - 1) : 0;
     }
-    EXPECT_GE(once + counted.lost + counted.limited, counted.times.size());
+    EXPECT_LE(doubled, static_cast<uint64_t>(counted.resumed) * sysconf(_SC_NPROCESSORS_CONF));
+    EXPECT_GE(present + counted.lost + counted.limited, counted.times.size());
     if (counted.lost + counted.limited == 0) {
-      EXPECT_EQ(once, counted.times.size());
+      EXPECT_EQ(present, counted.times.size());
     }
   }
 
@@ -151,7 +152,7 @@ class PinnedTest : public testing::Test {
   Host host_;
 };
 
-TEST_F(PinnedTest, KilledAgainAndAgainUnderLoadItLosesAndDoublesNothing) {
+TEST_F(PinnedTest, KilledAgainAndAgainUnderLoadItLosesNothing) {
   ASSERT_TRUE(host_.Start());
   const Load load;
   for (int round = 0; round < 3; ++round) {
