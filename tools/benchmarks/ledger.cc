@@ -90,7 +90,7 @@ std::pair<double, double> Run(const Case& what, const std::string& dir) {
   entry.record = &record;
   entry.subject = &subject;
   entry.rules = rules;
-  const int records = what.per_block == 1 ? 100'000 : 400'000;
+  const int records = what.per_block == 1 ? 100'000 : static_cast<int>((128 << 20) / what.record_bytes);
   const uint64_t stored = ledger.stats().stored_bytes;
   const double start = NowNs();
   for (int i = 0; i < records; ++i) {
