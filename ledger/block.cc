@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "ledger/format.h"
-#include "ledger/record_encoder.h"
 #include "ledger/wire.h"
 
 namespace cairn::ledger {
@@ -87,7 +86,8 @@ BlockBuilder::BlockBuilder(bool compress)
 BlockBuilder::~BlockBuilder() { ZSTD_freeCCtx(zstd_); }
 
 absl::Status BlockBuilder::Add(const Entry& entry) {
-  const size_t record_size = EncodedBound(*entry.record) + 64 + 4 * entry.rules.size();
+  const EncodePlan plan = PlanEncoding(*entry.record);
+  const size_t record_size = plan.bound + 64 + 4 * entry.rules.size();
   size_t process_size = 0;
   if (entry.subject != nullptr && entry.subject->block != block_) {
     process_size = entry.subject->process.ByteSizeLong() + 16;
@@ -108,7 +108,7 @@ absl::Status BlockBuilder::Add(const Entry& entry) {
   if (entry.urgent) flags_ |= kBlockUrgent;
   if (entry.record->type() != AGENT_RECEIPT) flags_ &= ~kBlockReceiptsOnly;
   if (process_size > 0) AppendProcess(entry.subject);
-  AppendRecord(entry);
+  AppendRecord(entry, plan);
   ++count_;
   return absl::OkStatus();
 }
@@ -138,7 +138,7 @@ uint32_t BlockBuilder::RuleRef(const std::string* rule) {
 }
 
 // records { time_delta_ns process_ref rule_refs… the rest }
-void BlockBuilder::AppendRecord(const Entry& entry) {
+void BlockBuilder::AppendRecord(const Entry& entry, const EncodePlan& plan) {
   // Neighbours are alike: the last record's length is the best guess.
   const LengthMark mark =
       BeginLength(Block::kRecordsFieldNumber, last_record_bytes_, records_.get() + records_size_);
@@ -152,7 +152,7 @@ void BlockBuilder::AppendRecord(const Entry& entry) {
     for (const std::string* rule : entry.rules) to = PutRawVarint(RuleRef(rule), to);
     to = EndLength(refs, to);
   }
-  to = EncodeRecord(*entry.record, to);
+  to = EncodeRecord(*entry.record, plan, to);
   last_record_bytes_ = static_cast<size_t>(to - mark.content);
   to = EndLength(mark, to);
   records_size_ = static_cast<size_t>(to - records_.get());
@@ -172,7 +172,7 @@ void BlockBuilder::Finish(uint64_t first_sequence, int64_t wall_offset_ns, std::
   if (compress_ && bytes() >= kCompressFrom) {
     Compress(out);
   } else {
-    absl::StrAppend(out, processes_, rules_, records());
+    out->append(processes_).append(rules_).append(records().data(), records_size_);
   }
   processes_.clear();
   rules_.clear();
@@ -194,7 +194,7 @@ void BlockBuilder::Compress(std::string* out) {
       ZSTD_compress2(zstd_, out->data() + at + 8, bound, processes_.data(), processes_.size());
   if (ZSTD_isError(size) || size + 16 >= plain) {
     out->resize(at);
-    absl::StrAppend(out, processes_);
+    out->append(processes_);
     return;
   }
   uint8_t prefix[8];

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "ledger/record_encoder.h"
 #include "ledger/subject.h"
 #include "proto/record.pb.h"
 
@@ -55,7 +56,7 @@ class BlockBuilder {
     return {reinterpret_cast<const char*>(records_.get()), records_size_};
   }
   uint32_t RuleRef(const std::string* rule);
-  void AppendRecord(const Entry& entry);
+  void AppendRecord(const Entry& entry, const EncodePlan& plan);
   void AppendProcess(Subject* subject);
   void Compress(std::string* out);
 

@@ -18,7 +18,8 @@
 namespace cairn::ledger {
 namespace {
 
-// Closed blocks are written together: at this many bytes, or when the oldest is this old.
+// Closed blocks are written together: at this many bytes, or this long after the last write. (A
+// write of 13 KB costs twice as much a byte as one of 256 KiB.)
 constexpr uint64_t kWriteBytes = 256 << 10;
 constexpr uint64_t kWriteNs = 1'000'000;
 // Blocks kept in memory while fdatasync is slow, before Append waits for it.
@@ -138,7 +139,7 @@ absl::Status Ledger::Append(const Entry& entry) {
   if (!fault_.ok()) return absl::UnavailableError(fault_.message());
   if (builder_.empty()) block_opened_ns_ = entry.time_ns;
   absl::Status added = builder_.Add(entry);
-  if (absl::IsResourceExhausted(added)) {
+  if (!added.ok() && absl::IsResourceExhausted(added)) {
     CloseBlock();
     if (!fault_.ok()) return absl::UnavailableError(fault_.message());
     added = builder_.Add(entry);
@@ -175,16 +176,16 @@ void Ledger::CloseBlock() {
   if (oldest_pending_ns_ == 0) oldest_pending_ns_ = now;
   if ((flags & kBlockReceiptsOnly) == 0 && oldest_unvouched_ns_ == 0) oldest_unvouched_ns_ = now;
   if ((flags & kBlockUrgent) != 0) commit_urgent_ = checkpoint_urgent_ = true;
-  if (oldest_unwritten_ns_ == 0) oldest_unwritten_ns_ = now;
-  if ((flags & kBlockUrgent) != 0 || backlog_.unwritten_bytes() >= kWriteBytes ||
-      now - oldest_unwritten_ns_ >= kWriteNs) {
-    WriteOut();
-  }
+  if ((flags & kBlockUrgent) != 0 || WriteDue(now)) WriteOut(now);
 }
 
-void Ledger::WriteOut() {
+bool Ledger::WriteDue(uint64_t now_ns) const {
+  return backlog_.unwritten_bytes() >= kWriteBytes || now_ns - written_ns_ >= kWriteNs;
+}
+
+void Ledger::WriteOut(uint64_t now_ns) {
   if (!fault_.ok()) return;
-  oldest_unwritten_ns_ = 0;
+  written_ns_ = now_ns;
   if (const absl::Status written = backlog_.Write(file_.get()); !written.ok()) Fault(written);
 }
 
@@ -206,7 +207,7 @@ absl::Duration Ledger::Tick() {
     return fault_.ok() ? absl::ZeroDuration() : kRetry;
   }
   if (!builder_.empty() && now - block_opened_ns_ >= Ns(options_.limits.block_age)) CloseBlock();
-  WriteOut();
+  if (WriteDue(now)) WriteOut(now);
   if (backlog_.bytes() > kMaxPendingBytes) {
     committer_->Wait();
     CollectResult();
@@ -225,6 +226,7 @@ absl::Duration Ledger::Tick() {
     return kCommitterPoll;
   }
   if (!builder_.empty()) return options_.limits.block_age;
+  if (backlog_.unwritten_bytes() > 0) return absl::Nanoseconds(kWriteNs);
   if (oldest_pending_ns_ != 0 || oldest_unvouched_ns_ != 0) return options_.limits.commit_age;
   return options_.limits.segment_age - absl::Nanoseconds(now - epoch_opened_ns_);
 }

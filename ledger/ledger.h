@@ -132,7 +132,8 @@ class Ledger {
   void AppendOwn(const Record& record, bool urgent);
   void AppendBeginnings(const Recovered& recovered);
   void CloseBlock();
-  void WriteOut();
+  bool WriteDue(uint64_t now_ns) const;
+  void WriteOut(uint64_t now_ns);
   absl::StatusOr<CommitJob> MakeCommit(bool checkpoint);
   bool CommitDue(uint64_t now_ns) const;
   bool CheckpointDue(uint64_t now_ns) const;
@@ -175,7 +176,7 @@ class Ledger {
   // What is not durable yet.
   Backlog backlog_;
   LogState committed_;                // after the newest COMMIT
-  uint64_t oldest_unwritten_ns_ = 0;  // 0: all blocks are in the file
+  uint64_t written_ns_ = 0;           // the last write
   uint64_t oldest_pending_ns_ = 0;    // 0: nothing to commit
   uint64_t oldest_unvouched_ns_ = 0;  // 0: no checkpoint due
   bool commit_urgent_ = false;

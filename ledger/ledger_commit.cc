@@ -22,7 +22,7 @@ uint64_t Ns(absl::Duration duration) {
 }  // namespace
 
 absl::StatusOr<CommitJob> Ledger::MakeCommit(bool checkpoint) {
-  WriteOut();
+  WriteOut(Now());
   RETURN_IF_ERROR(fault_);
   Commit commit;
   commit.size = state_.size;

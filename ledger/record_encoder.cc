@@ -69,14 +69,14 @@ uint8_t* EncodeHot(const Record& r, uint8_t* to) {
 
 }  // namespace
 
-size_t EncodedBound(const Record& record) {
-  if (!IsHot(record)) return record.ByteSizeLong();
+EncodePlan PlanEncoding(const Record& record) {
+  if (!IsHot(record)) return {record.ByteSizeLong(), false};
   const File& file = record.file();
-  return kScalarBytes + file.path().size() + file.base().size() + file.name().size();
+  return {kScalarBytes + file.path().size() + file.base().size() + file.name().size(), true};
 }
 
-uint8_t* EncodeRecord(const Record& record, uint8_t* to) {
-  return IsHot(record) ? EncodeHot(record, to) : record.SerializeWithCachedSizesToArray(to);
+uint8_t* EncodeRecord(const Record& record, const EncodePlan& plan, uint8_t* to) {
+  return plan.by_hand ? EncodeHot(record, to) : record.SerializeWithCachedSizesToArray(to);
 }
 
 }  // namespace cairn::ledger

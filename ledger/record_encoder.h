@@ -10,13 +10,19 @@
 
 namespace cairn::ledger {
 
-// At least as many bytes as Encode writes. Any thread.
-size_t EncodedBound(const Record& record);
+// How a record will be written: worked out once, for both its room and its bytes.
+struct EncodePlan {
+  size_t bound;  // bytes: at least as many as EncodeRecord writes
+  bool by_hand;  // only fields that we write ourselves
+};
 
-// Writes `record` without its fields 1 to 3 (which the ledger writes) at `to`, where
-// EncodedBound bytes are free, and returns the end. Parsed, it is `record` again. EncodedBound
-// of the same unchanged record must have been called before.
-uint8_t* EncodeRecord(const Record& record, uint8_t* to);
+// Any thread.
+EncodePlan PlanEncoding(const Record& record);
+
+// Writes `record` without its fields 1 to 3 (which the ledger writes) at `to`, where `plan.bound`
+// bytes are free, and returns the end. Parsed, it is `record` again. `plan` is of the same
+// unchanged record.
+uint8_t* EncodeRecord(const Record& record, const EncodePlan& plan, uint8_t* to);
 
 }  // namespace cairn::ledger
 

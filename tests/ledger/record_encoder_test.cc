@@ -54,11 +54,11 @@ void Randomize(Message* message, int odds, std::mt19937* random) {
 void ExpectSame(Record record) {
   record.clear_time_delta_ns();
   record.clear_process_ref();
-  const size_t bound = EncodedBound(record);
-  std::vector<uint8_t> bytes(bound);
-  const uint8_t* end = EncodeRecord(record, bytes.data());
+  const EncodePlan plan = PlanEncoding(record);
+  std::vector<uint8_t> bytes(plan.bound);
+  const uint8_t* end = EncodeRecord(record, plan, bytes.data());
   const size_t size = static_cast<size_t>(end - bytes.data());
-  ASSERT_LE(size, bound);
+  ASSERT_LE(size, plan.bound);
   Record parsed;
   ASSERT_TRUE(parsed.ParseFromArray(bytes.data(), static_cast<int>(size)));
   ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(record, parsed))

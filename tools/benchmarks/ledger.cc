@@ -22,6 +22,7 @@ namespace cairn::ledger {
 namespace {
 
 constexpr int kRounds = 7;
+constexpr size_t kRunBytes = 128 << 20;  // of records, in full blocks
 
 double NowNs() {
   timespec now;
@@ -45,6 +46,21 @@ double Sha256Speed() {
     EVP_Digest(data.data(), data.size(), digest, nullptr, sha256, nullptr);
   }
   return kCalls * 16384.0 / (NowNs() - start);
+}
+
+// Bytes per ns that write(2) takes, in pieces as the ledger's, into a file of `dir`.
+double WriteSpeed(const std::string& dir) {
+  const std::string path = absl::StrCat(dir, "/write");
+  const std::string piece(256 << 10, 'x');
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const double start = NowNs();
+  for (size_t written = 0; written < kRunBytes; written += piece.size()) {
+    if (::write(file, piece.data(), piece.size()) < 0) std::exit(1);
+  }
+  const double took = NowNs() - start;
+  ::close(file);
+  ::unlink(path.c_str());
+  return static_cast<double>(kRunBytes) / took;
 }
 
 // A record whose stored form is `bytes` long.
@@ -90,7 +106,7 @@ std::pair<double, double> Run(const Case& what, const std::string& dir) {
   entry.record = &record;
   entry.subject = &subject;
   entry.rules = rules;
-  const int records = what.per_block == 1 ? 100'000 : static_cast<int>((128 << 20) / what.record_bytes);
+  const int records = what.per_block == 1 ? 100'000 : static_cast<int>(kRunBytes / what.record_bytes);
   const uint64_t stored = ledger.stats().stored_bytes;
   const double start = NowNs();
   for (int i = 0; i < records; ++i) {
@@ -134,8 +150,15 @@ int Main(absl::string_view only) {
       absl::StrCat(std::filesystem::temp_directory_path().string(), "/cairn-bench-XXXXXX");
   if (::mkdtemp(dir.data()) == nullptr) return 1;
   std::vector<double> sha;
-  for (int i = 0; i < kRounds; ++i) sha.push_back(Sha256Speed());
+  std::vector<double> write;
+  for (int i = 0; i < kRounds; ++i) {
+    sha.push_back(Sha256Speed());
+    write.push_back(WriteSpeed(dir));
+  }
   std::printf("SHA-256 of 16 KiB: %.2f GB/s (median of %d)\n", Median(sha), kRounds);
+  const double both = 1 / (1 / Median(sha) + 1 / Median(write));
+  std::printf("write(2) alone: %.2f GB/s; it and SHA-256 of the same bytes: %.2f GB/s = %.0f %%\n",
+              Median(write), both, 100 * both / Median(sha));
   const Case cases[] = {
       {"64 B, alone in its block", 64, 1, false},
       {"300 B, alone in its block", 300, 1, false},
