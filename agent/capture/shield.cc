@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -131,7 +132,8 @@ absl::Status Shield::ProtectObjects() {
     const ssize_t size = ::readlinkat(::dirfd(dir.get()), entry->d_name, target, sizeof(target));
     const uint32_t kind =
         size > 0 ? KindOf(absl::string_view(target, static_cast<size_t>(size))) : 0;
-    const uint32_t id = kind != 0 ? IdOf(std::atoi(entry->d_name)) : 0;
+    int fd = -1;
+    const uint32_t id = kind != 0 && absl::SimpleAtoi(entry->d_name, &fd) ? IdOf(fd) : 0;
     if (id == 0) continue;
     const event_shielded_object key = {.kind = kind, .id = id};
     if (bpf_map_update_elem(bpf_map__fd(object_->maps.shielded_objects), &key, &kind, BPF_ANY)) {

@@ -54,6 +54,7 @@ absl::Status ToJournal(const ledger::LoggedRecord& logged) {
     fields.push_back(absl::StrCat("CAIRN_RULE=", rule));
   }
   std::vector<iovec> parts;
+  parts.reserve(fields.size());
   for (std::string& field : fields) parts.push_back({field.data(), field.size()});
   const int result = ::sd_journal_sendv(parts.data(), static_cast<int>(parts.size()));
   return result == 0 ? absl::OkStatus() : ErrnoStatus(-result, "journal");

@@ -192,7 +192,8 @@ absl::StatusOr<ApiAnswer> Api::Tail(const Parameters& parameters, const Viewer& 
   }
   std::vector<std::string> rows;
   bool more = false;
-  for (auto& [name, followed] : follower.logs) {
+  for (auto& named : follower.logs) {
+    FollowedLog& followed = named.second;  // a lambda cannot hold a structured binding
     if (!viewer.rights->SeesHost(followed.log->host)) continue;
     if (followed.log->index->next_sequence() <= followed.next) continue;
     ASSIGN_OR_RETURN(const auto chunks,

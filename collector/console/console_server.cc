@@ -159,8 +159,8 @@ class ConsoleServer::Impl {
       return absl::InvalidArgumentError("console.listen: not a port");
     }
     if (wanted == 0) {
-      port_ = server_.bind_to_any_port(options_.listen.host.c_str());
-    } else if (server_.bind_to_port(options_.listen.host.c_str(), static_cast<int>(wanted))) {
+      port_ = server_.bind_to_any_port(options_.listen.host);
+    } else if (server_.bind_to_port(options_.listen.host, static_cast<int>(wanted))) {
       port_ = static_cast<int>(wanted);
     }
     if (port_ <= 0) {

@@ -106,7 +106,8 @@ std::pair<double, double> Run(const Case& what, const std::string& dir) {
   entry.record = &record;
   entry.subject = &subject;
   entry.rules = rules;
-  const int records = what.per_block == 1 ? 100'000 : static_cast<int>(kRunBytes / what.record_bytes);
+  const int records =
+      what.per_block == 1 ? 100'000 : static_cast<int>(kRunBytes / what.record_bytes);
   const uint64_t stored = ledger.stats().stored_bytes;
   const double start = NowNs();
   for (int i = 0; i < records; ++i) {
