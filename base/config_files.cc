@@ -68,7 +68,8 @@ absl::StatusOr<std::vector<std::string>> ConfigFiles(const std::string& path) {
   if (absl::IsNotFound(names.status())) return files;
   RETURN_IF_ERROR(names.status());
   for (const std::string& name : *names) {
-    if (name[0] != '.' && absl::EndsWith(name, ".yaml")) files.push_back(absl::StrCat(dir, "/", name));
+    if (name[0] != '.' && absl::EndsWith(name, ".yaml"))
+      files.push_back(absl::StrCat(dir, "/", name));
   }
   return files;
 }
