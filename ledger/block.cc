@@ -253,6 +253,7 @@ absl::Status ParseBlock(absl::string_view stored, Block* block) {
     if (!block->MergeFromString(inflated)) return NotABlock("malformed protobuf within zstd");
     if (!block->zstd().empty()) return NotABlock("zstd within zstd");
   }
+  if (block->records().empty()) return NotABlock("no records");
   if (!SameHead(head, *block)) return NotABlock("its head is stated twice");
   if (static_cast<uint32_t>(block->records_size()) != block->record_count()) {
     return NotABlock(

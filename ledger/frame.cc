@@ -91,7 +91,10 @@ std::string MakeFrame(FrameType type, absl::string_view body) {
 }
 
 FrameEnd ParseFrame(absl::string_view bytes, FrameView* frame, std::string* cause) {
-  if (bytes.size() < kFramePrefixBytes) return FrameEnd::kNeedMore;
+  if (bytes.size() < kFramePrefixBytes) {
+    frame->size = kFramePrefixBytes;
+    return FrameEnd::kNeedMore;
+  }
   const uint32_t length = GetU32(bytes.data());
   const uint8_t type = static_cast<uint8_t>(bytes[4]);
   if (length > kMaxFrameBody) {
@@ -102,10 +105,10 @@ FrameEnd ParseFrame(absl::string_view bytes, FrameView* frame, std::string* caus
     *cause = absl::StrCat("frame type ", type, " is unknown");
     return FrameEnd::kBad;
   }
-  if (bytes.size() < kFramePrefixBytes + length) return FrameEnd::kNeedMore;
+  frame->size = kFramePrefixBytes + length;
+  if (bytes.size() < frame->size) return FrameEnd::kNeedMore;
   frame->type = static_cast<FrameType>(type);
   frame->body = bytes.substr(kFramePrefixBytes, length);
-  frame->size = kFramePrefixBytes + length;
   const uint32_t want = GetU32(bytes.data() + 5);
   const uint32_t have = ExtendCrc32c(Crc32c(bytes.substr(0, 5)), frame->body);
   if (have != want) {
@@ -130,13 +133,15 @@ FrameEnd ParseHeader(absl::string_view bytes, SegmentHeader* header, size_t* siz
     *cause = "no segment magic: not a cairn segment, or of a newer format";
     return FrameEnd::kBad;
   }
-  if (bytes.size() < kHeaderPrefixBytes) return FrameEnd::kNeedMore;
+  *size = kHeaderPrefixBytes;
+  if (bytes.size() < *size) return FrameEnd::kNeedMore;
   const uint32_t length = GetU32(bytes.data() + kMagicBytes);
   if (length > kMaxHeaderBytes) {
     *cause = absl::StrCat("header length ", length, " is over ", kMaxHeaderBytes);
     return FrameEnd::kBad;
   }
-  if (bytes.size() < kHeaderPrefixBytes + length) return FrameEnd::kNeedMore;
+  *size = kHeaderPrefixBytes + length;
+  if (bytes.size() < *size) return FrameEnd::kNeedMore;
   const absl::string_view body = bytes.substr(kHeaderPrefixBytes, length);
   const uint32_t want = GetU32(bytes.data() + kMagicBytes + 4);
   const uint32_t have = ExtendCrc32c(Crc32c(bytes.substr(kMagicBytes, 4)), body);
@@ -148,7 +153,6 @@ FrameEnd ParseHeader(absl::string_view bytes, SegmentHeader* header, size_t* siz
     *cause = "the header is not a SegmentHeader";
     return FrameEnd::kBad;
   }
-  *size = kHeaderPrefixBytes + length;
   return GoodHeader(*header, cause) ? FrameEnd::kFrame : FrameEnd::kBad;
 }
 

@@ -31,6 +31,7 @@ struct FrameView {
   absl::string_view body;  // into `bytes`
   size_t size = 0;         // prefix and body
 };
+// kNeedMore: `frame->size` is how many bytes are needed, as far as can be told.
 // kBad: `cause` says why ("checksum 1f0c…, want 77ab…", "length 4294967295 …", "type 9 …").
 FrameEnd ParseFrame(absl::string_view bytes, FrameView* frame, std::string* cause);
 

@@ -29,13 +29,13 @@ absl::Status StreamVerifier::Impl::FailHere(absl::string_view code, absl::string
   return Fail(code, detail, state_.size, state_.next_sequence);
 }
 
-absl::Status StreamVerifier::Impl::FailFrame(absl::string_view rest, const FrameView& frame,
+absl::Status StreamVerifier::Impl::FailFrame(const FrameView& frame, absl::string_view behind,
                                              absl::string_view cause) {
   const absl::Status failed = FailHere("frame", cause);
   FrameView next;
   std::string ignored;
   if (frame.size == 0 || frame.type != FrameType::kBlock) return failed;
-  if (ParseFrame(rest.substr(frame.size), &next, &ignored) != FrameEnd::kFrame) return failed;
+  if (ParseFrame(behind, &next, &ignored) != FrameEnd::kFrame) return failed;
   BlockHead head;
   if (next.type != FrameType::kBlock || next.body.size() <= kTagBytes ||
       !ParseBlockHead(next.body.substr(kTagBytes), &head).ok()) {
@@ -67,37 +67,45 @@ absl::Status StreamVerifier::Impl::BeginSegment(absl::string_view file) {
   return absl::OkStatus();
 }
 
+// Whole frames are taken from the caller's bytes; only a cut one is copied, up to its end.
 absl::Status StreamVerifier::Impl::Feed(absl::string_view bytes) {
   if (finding_.has_value()) return absl::DataLossError(finding_->ToString());
-  // Whole frames are taken from the caller's bytes; only a cut one is copied.
-  const bool buffered = !buffer_.empty();
-  if (buffered) buffer_.append(bytes.data(), bytes.size());
-  absl::string_view rest = buffered ? absl::string_view(buffer_) : bytes;
-  while (!rest.empty()) {
-    if (!header_seen_) {
-      size_t used = 0;
-      RETURN_IF_ERROR(TakeHeader(rest, &used));
-      if (used == 0) break;
-      rest.remove_prefix(used);
-      offset_ += used;
-      continue;
-    }
-    FrameView frame{};
-    std::string cause;
-    const FrameEnd end = ParseFrame(rest, &frame, &cause);
-    if (end == FrameEnd::kNeedMore) break;
-    if (end == FrameEnd::kBad) return FailFrame(rest, frame, cause);
+  while (!buffer_.empty() && !bytes.empty()) {
+    const size_t missing = std::min(bytes.size(), wanted_ - buffer_.size());
+    buffer_.append(bytes.data(), missing);
+    bytes.remove_prefix(missing);
+    ASSIGN_OR_RETURN(const bool taken, TakeFirst(buffer_, bytes));
+    if (taken) buffer_.clear();
+  }
+  while (!bytes.empty()) {
+    ASSIGN_OR_RETURN(const bool taken, TakeFirst(bytes, ""));
+    if (!taken) break;
+    bytes.remove_prefix(wanted_);
+  }
+  if (!bytes.empty()) buffer_.assign(bytes.data(), bytes.size());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> StreamVerifier::Impl::TakeFirst(absl::string_view bytes,
+                                                     absl::string_view behind) {
+  FrameView frame{};
+  std::string cause;
+  if (!header_seen_) {
+    const FrameEnd end = ParseHeader(bytes, &header_, &wanted_, &cause);
+    if (end == FrameEnd::kBad) return FailHere("header", cause);
+    if (end == FrameEnd::kNeedMore) return false;
+    RETURN_IF_ERROR(TakeHeader(bytes.substr(0, wanted_)));
+  } else {
+    const FrameEnd end = ParseFrame(bytes, &frame, &cause);
+    if (bytes.size() > frame.size) behind = bytes.substr(frame.size);
+    if (end == FrameEnd::kBad) return FailFrame(frame, behind, cause);
+    wanted_ = frame.size;
+    if (end == FrameEnd::kNeedMore) return false;
     if (sealed_) return FailHere("trailing", "bytes after the seal");
     RETURN_IF_ERROR(TakeFrame(frame));
-    rest.remove_prefix(frame.size);
-    offset_ += frame.size;
   }
-  if (buffered) {
-    buffer_.erase(0, buffer_.size() - rest.size());
-  } else {
-    buffer_.assign(rest.data(), rest.size());
-  }
-  return absl::OkStatus();
+  offset_ += wanted_;
+  return true;
 }
 
 absl::Status StreamVerifier::Impl::EndSegment() {
@@ -107,15 +115,8 @@ absl::Status StreamVerifier::Impl::EndSegment() {
                                        " bytes after its start"));
 }
 
-absl::Status StreamVerifier::Impl::TakeHeader(absl::string_view bytes, size_t* used) {
-  std::string cause;
-  const FrameEnd end = ParseHeader(bytes, &header_, used, &cause);
-  if (end == FrameEnd::kNeedMore) {
-    *used = 0;
-    return absl::OkStatus();
-  }
-  if (end == FrameEnd::kBad) return FailHere("header", cause);
-  header_hash_ = Sha256({bytes.substr(0, *used)});
+absl::Status StreamVerifier::Impl::TakeHeader(absl::string_view bytes) {
+  header_hash_ = Sha256({bytes});
   header_seen_ = true;
   if (!known_start_) {
     state_ = LogState::Claimed(header_);

@@ -41,6 +41,7 @@ class StreamVerifier::Impl {
   std::optional<Finding> finding_;
   std::string file_;
   std::string buffer_;   // an incomplete frame
+  size_t wanted_ = 0;    // its bytes, as far as known
   uint64_t offset_ = 0;  // in this file
   uint64_t checkpointed_ = 0;
   uint64_t durable_offset_ = 0;
@@ -65,13 +66,15 @@ class StreamVerifier::Impl {
                     uint64_t from_sequence);
   // The next block is at fault.
   absl::Status FailHere(absl::string_view code, absl::string_view detail);
-  // The frame at the start of `rest` is bad: says which records it held, as far as the block
-  // behind it tells.
-  absl::Status FailFrame(absl::string_view rest, const FrameView& frame, absl::string_view cause);
+  // The frame is bad: says which records it held, as far as the block behind it tells.
+  absl::Status FailFrame(const FrameView& frame, absl::string_view behind, absl::string_view cause);
   // Something since the last good checkpoint is at fault.
   absl::Status FailSinceCheckpoint(absl::string_view code, absl::string_view detail);
 
-  absl::Status TakeHeader(absl::string_view bytes, size_t* used);
+  // Takes the header or frame at the start of `bytes`, of wanted_ bytes; false when not all of it
+  // is there. `behind`: what follows `bytes`, as far as known.
+  absl::StatusOr<bool> TakeFirst(absl::string_view bytes, absl::string_view behind);
+  absl::Status TakeHeader(absl::string_view bytes);
   absl::Status CheckHeader();
   absl::Status TakeFrame(const FrameView& frame);
   absl::Status TakeBlock(absl::string_view body);
