@@ -13,6 +13,8 @@ namespace {
 
 constexpr size_t kMaxWaiting = 64;
 constexpr size_t kMaxEvidence = 32 << 10;  // bytes of a quarantined record; a block holds 64 KiB
+constexpr size_t kMaxProcess = 16 << 10;   // bytes of one that was cut
+constexpr char kTooLarge[] = "too large for a block";
 
 Process* ProcessOf(const capture::Captured& captured) {
   return captured.subject != nullptr ? &captured.subject->process : nullptr;
@@ -31,6 +33,42 @@ Record DiskLoss(absl::string_view reason, EventType type, uint64_t count, uint64
   loss->set_from_ns(from_ns);
   loss->set_to_ns(to_ns);
   return record;
+}
+
+// agent.quarantine in the place of `what`, which is called `name`.
+Record Quarantined(absl::string_view why, absl::string_view name,
+                   const google::protobuf::Message& what) {
+  std::string bytes = what.SerializeAsString();
+  const size_t size = bytes.size();
+  if (size > kMaxEvidence) bytes.resize(kMaxEvidence);
+  Record record;
+  record.set_type(AGENT_QUARANTINE);
+  record.set_source(SOURCE_AGENT);
+  Notice* notice = record.mutable_notice();
+  notice->set_what(std::string(why));
+  notice->set_detail(
+      absl::StrCat(name, ", ", size, " bytes",
+                   size > kMaxEvidence ? absl::StrCat(", cut to ", kMaxEvidence) : ""));
+  notice->set_evidence(std::move(bytes));
+  return record;
+}
+
+template <typename T>
+void Halve(google::protobuf::RepeatedPtrField<T>* list) {
+  list->DeleteSubrange(list->size() / 2, list->size() - list->size() / 2);
+}
+
+// Paths, at most 4 KiB each, stay whole.
+void CutDetails(Process* process) {
+  uint64_t length = 0;
+  for (const std::string& argument : process->argv()) length += argument.size() + 1;
+  if (process->argv_length() == 0) process->set_argv_length(static_cast<uint32_t>(length));
+  while (process->ByteSizeLong() > kMaxProcess &&
+         process->argv_size() + process->env_size() + process->ancestors_size() > 0) {
+    Halve(process->mutable_argv());
+    Halve(process->mutable_env());
+    Halve(process->mutable_ancestors());
+  }
 }
 
 }  // namespace
@@ -58,7 +96,7 @@ void Recorder::Take(const capture::Captured& captured) {
   if (captured.record->has_loss()) CountLoss(captured.record->loss());
   CountLimit(*captured.record);
   const char* fault = policy::SchemaFault(*captured.record);
-  if (fault != nullptr) return Quarantine(captured, fault);
+  if (fault != nullptr) return QuarantineMisfit(captured, fault);
   decision_.verdict = policy::Verdict::kDrop;
   decision_.rules.clear();
   decision_.severity = SEVERITY_NONE;
@@ -123,23 +161,17 @@ void Recorder::Prepare(const capture::Captured& captured) {
 }
 
 // Redacted like any other: what does not fit may still hold a secret.
-void Recorder::Quarantine(const capture::Captured& captured, const char* fault) {
-  ++counts_.quarantined;
+void Recorder::QuarantineMisfit(const capture::Captured& captured, const char* fault) {
   policy_->Redact(captured.record, ProcessOf(captured));
-  std::string bytes = captured.record->SerializeAsString();
-  const size_t size = bytes.size();
-  if (size > kMaxEvidence) bytes.resize(kMaxEvidence);
-  Record record;
-  record.set_type(AGENT_QUARANTINE);
-  record.set_source(SOURCE_AGENT);
-  record.mutable_notice()->set_what(fault);
-  record.mutable_notice()->set_detail(
-      absl::StrCat(EventName(captured.record->type()), ", a record of ", size, " bytes",
-                   size > kMaxEvidence ? absl::StrCat(", cut to ", kMaxEvidence) : ""));
-  record.mutable_notice()->set_evidence(std::move(bytes));
+  Quarantine(captured.time_ns, captured.subject,
+             Quarantined(fault, EventName(captured.record->type()), *captured.record));
+}
+
+void Recorder::Quarantine(uint64_t time_ns, ledger::Subject* subject, const Record& record) {
+  ++counts_.quarantined;
   decision_.rules.clear();
-  policy_->Decide({captured.time_ns, &record, ProcessOf(captured)}, &decision_);
-  Append(captured.time_ns, record, captured.subject, true);
+  policy_->Decide({time_ns, &record, subject != nullptr ? &subject->process : nullptr}, &decision_);
+  Settle(TryCut(time_ns, record, subject, true), record);
 }
 
 // An audit event of an act that is in the log already becomes a link to it.
@@ -149,8 +181,10 @@ void Recorder::AppendJoined(const capture::Captured& captured) {
   if (twin) capture::AuditJoin::Link(*twin, captured.record);
   const bool awake = join_.awake(captured.time_ns);
   const uint64_t sequence = awake ? ledger_->stats().next_sequence : 0;
+  const uint64_t quarantined = counts_.quarantined;
   Append(captured.time_ns, *captured.record, captured.subject, decision_.urgent);
-  if (awake && !faulty()) join_.Note(sequence, captured.time_ns, pid, *captured.record);
+  const bool taken = !faulty() && counts_.quarantined == quarantined;
+  if (awake && taken) join_.Note(sequence, captured.time_ns, pid, *captured.record);
 }
 
 void Recorder::TakeOwn(const Record& record, ledger::Subject* subject, bool urgent) {
@@ -190,9 +224,33 @@ absl::Status Recorder::Try(uint64_t time_ns, const Record& record, ledger::Subje
   return status;
 }
 
+// A process that takes most of a block is cut, once for all its records, with what it was as
+// evidence; then the record is tried again.
+absl::Status Recorder::TryCut(uint64_t time_ns, const Record& record, ledger::Subject* subject,
+                              bool urgent) {
+  const absl::Status status = Try(time_ns, record, subject, urgent);
+  if (!absl::IsInvalidArgument(status) || subject == nullptr ||
+      subject->process.ByteSizeLong() <= kMaxProcess) {
+    return status;
+  }
+  const policy::Decision wanted = decision_;
+  const Process whole = subject->process;
+  CutDetails(&subject->process);
+  Quarantine(time_ns, subject,
+             Quarantined(kTooLarge, absl::StrCat("details of process ", whole.pid()), whole));
+  decision_ = wanted;
+  return Try(time_ns, record, subject, urgent);
+}
+
 void Recorder::Append(uint64_t time_ns, const Record& record, ledger::Subject* subject,
                       bool urgent) {
-  const absl::Status status = Try(time_ns, record, subject, urgent);
+  const absl::Status status = TryCut(time_ns, record, subject, urgent);
+  if (!absl::IsInvalidArgument(status)) return Settle(status, record);
+  Quarantine(time_ns, subject, Quarantined(kTooLarge, EventName(record.type()), record));
+}
+
+// What came of an attempt to append `record`.
+void Recorder::Settle(const absl::Status& status, const Record& record) {
   if (status.ok()) {
     if (faulty()) RetryAfterFault();
     return;
@@ -227,10 +285,15 @@ void Recorder::RetryAfterFault() {
     CountLoss(record.loss());
     refused_[type] = 0;
   }
-  while (!waiting_.empty() && Try(now_ns, waiting_.front(), nullptr, true).ok()) {
-    waiting_.pop_front();
+  for (; !waiting_.empty(); waiting_.pop_front()) {
+    const Record& record = waiting_.front();
+    absl::Status status = Try(now_ns, record, nullptr, true);
+    if (absl::IsInvalidArgument(status)) {
+      ++counts_.quarantined;
+      status = Try(now_ns, Quarantined(kTooLarge, EventName(record.type()), record), nullptr, true);
+    }
+    if (!status.ok()) return;
   }
-  if (!waiting_.empty()) return;
   LogInfo("the log takes records again");
   fault_ = absl::OkStatus();
 }

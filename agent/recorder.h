@@ -30,7 +30,7 @@ struct Counts {
   uint64_t given_up = 0;     // wanted, and given up because the disk is full
   uint64_t limited = 0;      // sum of agent.limit_stop for a process's rate
   uint64_t lost = 0;         // sum of agent.loss
-  uint64_t quarantined = 0;  // did not fit their schema
+  uint64_t quarantined = 0;  // did not fit their schema, or a block
   std::array<uint64_t, 256> by_type{};                              // recorded, by EventType
   std::map<std::pair<std::string, std::string>, uint64_t> loss_by;  // source, reason
 };
@@ -38,7 +38,7 @@ struct Counts {
 // Capture thread only. A storage fault stops nothing: what could not be appended is counted by
 // type and becomes agent.loss records (source "disk") as soon as the ledger takes them again,
 // after an agent.storage_fault that says since when and why. A record that does not fit its schema
-// is written as agent.quarantine: its bytes and the reason.
+// or a block is written as agent.quarantine: the head of its bytes, and the reason.
 class Recorder {
  public:
   explicit Recorder(ledger::Ledger* ledger);
@@ -75,10 +75,14 @@ class Recorder {
 
  private:
   void Prepare(const capture::Captured& captured);
-  void Quarantine(const capture::Captured& captured, const char* fault);
+  void QuarantineMisfit(const capture::Captured& captured, const char* fault);
+  void Quarantine(uint64_t time_ns, ledger::Subject* subject, const Record& record);
   void AppendJoined(const capture::Captured& captured);
   void Append(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
   absl::Status Try(uint64_t time_ns, const Record& record, ledger::Subject* subject, bool urgent);
+  absl::Status TryCut(uint64_t time_ns, const Record& record, ledger::Subject* subject,
+                      bool urgent);
+  void Settle(const absl::Status& status, const Record& record);
   void StartFault(const absl::Status& status);
   void CountLoss(const Loss& loss);
   void CountLimit(const Record& record);

@@ -129,7 +129,7 @@ void ShowLog(const Status& status, Screen* screen) {
   if (status.quarantined() > 0) {
     screen->Line(
         "quarantine",
-        absl::StrCat(HumanCount(status.quarantined()), " records that do not fit their schema"),
+        absl::StrCat(HumanCount(status.quarantined()), " records that did not fit their schema or a block"),
         "1;31");
   }
   if (!status.storage_fault().empty()) screen->Line("storage", status.storage_fault(), "1;31");

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <array>
 #include <cstdlib>
 
 #include "absl/strings/escaping.h"
@@ -26,93 +27,77 @@ constexpr int kFile = 1001, kExtension = 1002, kKernel = 1003, kMemory = 1004, k
               kAccount = 3001, kAuthentication = 3002, kNetwork = 4001, kDns = 4003,
               kLifecycle = 6002;
 
+struct KindRow {
+  EventType type;
+  Kind kind;
+};
+
+// What is not here is a base event.
+constexpr KindRow kKinds[] = {
+    {PROCESS_EXEC, {kProcess, 1}},
+    {PROCESS_FORK, {kProcess, 1}},
+    {CRED_EXEC, {kProcess, 1}},
+    {PROCESS_EXIT, {kProcess, 2}},
+    {PROCESS_SIGNAL, {kProcess, 2}},
+    {PROCESS_PTRACE, {kProcess, 3}},
+    {CRED_SETUID, {kProcess, 5}},
+    {CRED_SETGID, {kProcess, kOther}},
+    {CRED_CAPSET, {kProcess, kOther}},
+    {NS_UNSHARE, {kProcess, kOther}},
+    {NS_SETNS, {kProcess, kOther}},
+    {PROCESS_MEMORY_EXEC, {kMemory, 2}},
+    {FILE_OPEN, {kFile, 14}},
+    {FILE_CREATE, {kFile, 1}},
+    {FILE_LINK, {kFile, 1}},
+    {FILE_READ, {kFile, 2}},
+    {FILE_WRITE, {kFile, 3}},
+    {FILE_TRUNCATE, {kFile, 3}},
+    {FILE_DELETE, {kFile, 4}},
+    {FILE_RENAME, {kFile, 5}},
+    {FILE_XATTR, {kFile, 6}},
+    {FILE_UTIMES, {kFile, 6}},
+    {FILE_CHMOD, {kFile, 7}},
+    {FILE_CHOWN, {kFile, 7}},
+    {FILE_MOUNT, {kFile, 12}},
+    {FILE_UMOUNT, {kFile, 13}},
+    {FILE_CLOSE, {kFile, kOther}},
+    {FILE_MMAP, {kFile, kOther}},
+    {FILE_DUP, {kFile, kOther}},
+    {FILE_PIPE, {kFile, kOther}},
+    {NET_CONNECT, {kNetwork, 1}},
+    {NET_ACCEPT, {kNetwork, 1}},
+    {NET_BIND, {kNetwork, 7}},
+    {NET_LISTEN, {kNetwork, 7}},
+    {NET_SOCKET, {kNetwork, kOther}},
+    {NET_RAW_SOCKET, {kNetwork, kOther}},
+    {NET_DNS, {kDns, 1}},
+    {KERNEL_MODULE_LOAD, {kExtension, 1}},
+    {KERNEL_MODULE_UNLOAD, {kExtension, 2}},
+    {KERNEL_BPF, {kKernel, 4}},
+    {KERNEL_KEXEC, {kKernel, 4}},
+    {KERNEL_CLOCK_SET, {kKernel, 4}},
+    {KERNEL_SYSCTL, {kKernel, 4}},
+    {AUTH_LOGIN, {kAuthentication, 1}},
+    {AUTH_LOGOUT, {kAuthentication, 2}},
+    {AUTH_FAILURE, {kAuthentication, kOther}},
+    {AUTH_CREDENTIAL, {kAuthentication, kOther}},
+    {ACCOUNT_CHANGE, {kAccount, kOther}},
+    {AGENT_START, {kLifecycle, 3}},
+    {SERVICE_START, {kLifecycle, 3}},
+    {AGENT_STOP, {kLifecycle, 4}},
+    {SERVICE_STOP, {kLifecycle, 4}},
+};
+
 Kind KindOf(const Record& record) {
-  switch (record.type()) {
-    case PROCESS_EXEC:
-    case PROCESS_FORK:
-    case CRED_EXEC:
-      return {kProcess, 1};
-    case PROCESS_EXIT:
-    case PROCESS_SIGNAL:
-      return {kProcess, 2};
-    case PROCESS_PTRACE:
-      return {kProcess, 3};
-    case CRED_SETUID:
-      return {kProcess, 5};
-    case CRED_SETGID:
-    case CRED_CAPSET:
-    case NS_UNSHARE:
-    case NS_SETNS:
-      return {kProcess, kOther};
-    case PROCESS_MEMORY_EXEC:
-      return {kMemory, 2};
-    case FILE_OPEN:
-      return {kFile, 14};
-    case FILE_CREATE:
-    case FILE_LINK:
-      return {kFile, 1};
-    case FILE_READ:
-      return {kFile, 2};
-    case FILE_WRITE:
-    case FILE_TRUNCATE:
-      return {kFile, 3};
-    case FILE_DELETE:
-      return {kFile, 4};
-    case FILE_RENAME:
-      return {kFile, 5};
-    case FILE_XATTR:
-    case FILE_UTIMES:
-      return {kFile, 6};
-    case FILE_CHMOD:
-    case FILE_CHOWN:
-      return {kFile, 7};
-    case FILE_MOUNT:
-      return {kFile, 12};
-    case FILE_UMOUNT:
-      return {kFile, 13};
-    case FILE_CLOSE:
-    case FILE_MMAP:
-    case FILE_DUP:
-    case FILE_PIPE:
-      return {kFile, kOther};
-    case NET_CONNECT:
-    case NET_ACCEPT:
-      return {kNetwork, 1};
-    case NET_BIND:
-    case NET_LISTEN:
-      return {kNetwork, 7};
-    case NET_SOCKET:
-    case NET_RAW_SOCKET:
-      return {kNetwork, kOther};
-    case NET_DNS:
-      return {kDns, record.net().dns_response() ? 2 : 1};
-    case KERNEL_MODULE_LOAD:
-      return {kExtension, 1};
-    case KERNEL_MODULE_UNLOAD:
-      return {kExtension, 2};
-    case KERNEL_BPF:
-    case KERNEL_KEXEC:
-    case KERNEL_CLOCK_SET:
-    case KERNEL_SYSCTL:
-      return {kKernel, 4};
-    case AUTH_LOGIN:
-      return {kAuthentication, 1};
-    case AUTH_LOGOUT:
-      return {kAuthentication, 2};
-    case AUTH_FAILURE:
-    case AUTH_CREDENTIAL:
-      return {kAuthentication, kOther};
-    case ACCOUNT_CHANGE:
-      return {kAccount, kOther};
-    case AGENT_START:
-    case SERVICE_START:
-      return {kLifecycle, 3};
-    case AGENT_STOP:
-    case SERVICE_STOP:
-      return {kLifecycle, 4};
-    default:
-      return {0, kOther};
-  }
+  static const auto& kinds = *[] {
+    auto* all = new std::array<Kind, 256>;
+    all->fill({0, kOther});
+    for (const KindRow& row : kKinds) (*all)[static_cast<uint8_t>(row.type)] = row.kind;
+    return all;
+  }();
+  Kind kind = kinds[static_cast<uint8_t>(record.type())];
+  if (record.type() == NET_DNS && record.net().dns_response()) kind.activity = 2;
+  return kind;
 }
 
 // OCSF's severity_id: informational where no rule said more.

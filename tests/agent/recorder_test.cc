@@ -205,5 +205,126 @@ TEST_F(RecorderTest, AFullDiskIsCountedExactlyAndSaidAfterwards) {
   EXPECT_EQ(ledger::VerifyLog(dir_.path(), options).verdict, ledger::Verdict::kOk);
 }
 
+// What stands in the log as agent.quarantine, and of each exec the number of its arguments.
+struct Misfits {
+  std::vector<Notice> notices;
+  std::vector<std::pair<int, uint32_t>> execs;  // arguments, and their whole length
+};
+
+class QuarantineTest : public RecorderTest {
+ protected:
+  Misfits ReadMisfits() {
+    EXPECT_FALSE(recorder_->faulty()) << recorder_->fault();
+    EXPECT_TRUE(ledger_->Close("stop").ok());
+    Misfits misfits;
+    auto reader = ledger::LogReader::Open(dir_.path());
+    EXPECT_TRUE(reader.ok());
+    ledger::LoggedRecord logged;
+    while (*(*reader)->Next(&logged) == ledger::ReadEnd::kRecord) {
+      const Record& record = *logged.record;
+      if (record.type() == AGENT_QUARANTINE) misfits.notices.push_back(record.notice());
+      if (record.type() != PROCESS_EXEC) continue;
+      EXPECT_EQ(logged.rules, std::vector<absl::string_view>{"execs"});
+      const Process process = logged.process != nullptr ? *logged.process : Process();
+      misfits.execs.emplace_back(process.argv_size(), process.argv_length());
+    }
+    return misfits;
+  }
+};
+
+TEST_F(QuarantineTest, WhatDoesNotFitItsSchemaIsKeptWithTheReason) {
+  Record record;
+  record.set_type(FILE_CLOSE);  // which the policy drops
+  record.mutable_net()->set_dst_port(443);
+  recorder_->Take({now_ns_, &record, nullptr});
+  record.set_type(static_cast<EventType>(250));
+  record.clear_net();
+  recorder_->Take({now_ns_, &record, nullptr});
+  EXPECT_EQ(recorder_->counts().quarantined, 2u);
+  const Misfits misfits = ReadMisfits();
+  ASSERT_EQ(misfits.notices.size(), 2u);
+  EXPECT_EQ(misfits.notices[0].what(), "an event that has no address");
+  EXPECT_EQ(misfits.notices[1].what(), "an event type without a name");
+  Record kept;
+  ASSERT_TRUE(kept.ParseFromString(misfits.notices[0].evidence()));
+  EXPECT_EQ(kept.net().dst_port(), 443u);
+}
+
+TEST_F(QuarantineTest, ARecordOfAnySizeIsInTheLogOrItsHeadIs) {
+  std::vector<size_t> too_large;
+  for (size_t size = 60'000; size < 70'000; size += 500) {
+    Record record;
+    record.set_type(PROCESS_EXEC);
+    (*record.mutable_audit()->mutable_fields())["x"] = std::string(size, 'x');
+    ledger::Subject subject;
+    subject.process.set_pid(7);
+    recorder_->Take({now_ns_, &record, &subject});
+    if (recorder_->counts().quarantined > too_large.size()) too_large.push_back(size);
+    Take(PROCESS_EXEC);
+  }
+  for (uint64_t size : {1'000'000, 5'000'000}) {
+    Record record;
+    record.set_type(AGENT_HEARTBEAT);
+    record.mutable_heartbeat()->set_canary(std::string(size, 'x'));
+    recorder_->TakeOwn(record, nullptr, true);
+    too_large.push_back(size);
+  }
+  const Misfits misfits = ReadMisfits();
+  ASSERT_EQ(misfits.notices.size(), too_large.size());
+  EXPECT_EQ(misfits.execs.size(), 20 + (20 - (too_large.size() - 2)));
+  for (size_t i = 0; i < too_large.size(); ++i) {
+    EXPECT_EQ(misfits.notices[i].what(), "too large for a block");
+    EXPECT_EQ(misfits.notices[i].evidence().size(), 32u << 10);
+    EXPECT_NE(misfits.notices[i].detail().find(", cut to 32768"), std::string::npos);
+  }
+}
+
+// 32 KiB of empty arguments are three times that in a block: nobody hides by them.
+TEST_F(QuarantineTest, AProcessTooLargeIsCutOnceAndItsRecordsStay) {
+  ledger::Subject subject;
+  subject.process.set_pid(7);
+  subject.process.set_exe("/usr/bin/true");
+  for (int i = 0; i < 32768; ++i) subject.process.add_argv();
+  for (int i = 0; i < 3; ++i) {
+    Record record;
+    record.set_type(PROCESS_EXEC);
+    recorder_->Take({now_ns_, &record, &subject});
+  }
+  EXPECT_EQ(recorder_->counts().quarantined, 1u);
+  const Misfits misfits = ReadMisfits();
+  ASSERT_EQ(misfits.notices.size(), 1u);
+  EXPECT_EQ(misfits.notices[0].detail(), "details of process 7, 98321 bytes, cut to 32768");
+  ASSERT_EQ(misfits.execs.size(), 3u);
+  for (const auto& [arguments, length] : misfits.execs) {
+    EXPECT_GT(arguments, 0);
+    EXPECT_EQ(length, 32768u);
+  }
+}
+
+// Storage at fault meanwhile: it goes into the log when that is over.
+TEST_F(QuarantineTest, AnOwnRecordTooLargeDoesNotProlongAFault) {
+  Take(PROCESS_EXEC);
+  ASSERT_TRUE(ledger_->Sync().ok());
+  disk_.full = true;
+  for (int i = 0; i < 1000 && !recorder_->faulty(); ++i) {
+    now_ns_ += 1'000'000;
+    Take(PROCESS_EXEC);
+    ledger_->Flush();
+    ledger_->Tick();
+  }
+  ASSERT_TRUE(recorder_->faulty());
+  Record record;
+  record.set_type(AGENT_HEARTBEAT);
+  record.mutable_heartbeat()->set_canary(std::string(100'000, 'x'));
+  recorder_->TakeOwn(record, nullptr, true);
+  disk_.full = false;
+  for (int i = 0; i < 50 && recorder_->faulty(); ++i) {
+    now_ns_ += 100'000'000;
+    ledger_->Tick();
+    recorder_->RetryAfterFault();
+  }
+  ASSERT_EQ(ReadMisfits().notices.size(), 1u);
+}
+
 }  // namespace
 }  // namespace cairn::agent

@@ -18,6 +18,7 @@
 #include "agent/capture/audit_text.h"
 #include "agent/capture/audit_types.h"
 #include "gtest/gtest.h"
+#include "policy/schema.h"
 #include "tests/capture/audit_events.h"
 
 namespace cairn::capture {
@@ -136,6 +137,20 @@ std::string Difference(const Records& ours, const Records& theirs,
         found == ours.end() ? "nothing" : absl::StrJoin(found->second, "\n              "), "\n");
   }
   return out;
+}
+
+// A record that does not fit its schema is quarantined: no real event may be.
+TEST(AuditCorpus, EveryEventFitsItsSchema) {
+  NEED_CORPUS(files);
+  size_t events = 0;
+  for (const auto& [name, text] : files) {
+    for (const DecodedEvent& event : DecodeLog(text)) {
+      const char* fault = policy::SchemaFault(event.record);
+      EXPECT_EQ(fault, nullptr) << name << ": " << fault << ": " << event.record.ShortDebugString();
+      ++events;
+    }
+  }
+  EXPECT_GT(events, 1000u);
 }
 
 TEST(AuditCorpus, EveryFileReadsAsLibauparseReadsIt) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "policy/schema.h"
 #include "proto/names.h"
 #include "tests/paths.h"
 
@@ -119,6 +120,8 @@ Said Events::Do(const std::string& act) {
 
 void Events::Drain(std::vector<Seen>* to) {
   capture_->Drain([&](const Captured& captured) {
+    EXPECT_EQ(policy::SchemaFault(*captured.record), nullptr)
+        << "would be quarantined: " << captured.record->ShortDebugString();
     if (to == nullptr) return;
     Seen seen;
     seen.record = *captured.record;

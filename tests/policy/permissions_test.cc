@@ -185,5 +185,36 @@ TEST(Permissions, ABindMountIsCheckedForWhatItIs) {
   EXPECT_THAT(mounted(other, ours), HasSubstr("owned by user 1000"));
 }
 
+// A directory that others may write is mounted over ours and away again: what is in it never
+// counts.
+TEST(Permissions, ABindMountPutInPlaceMeanwhileIsNeverTrusted) {
+  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: not root: cannot mount";
+  PolicyDir dir, theirs;
+  dir.Write("p.yaml", absl::StrCat(kHead, "rules: [{id: ours, on: [file.open]}]\n"));
+  theirs.Write("p.yaml", absl::StrCat(kHead, "rules: [{id: theirs, on: [file.open]}]\n"));
+  ::chmod(theirs.path().c_str(), 0777);
+  const std::string said = InOwnMounts([&]() -> std::string {
+    std::atomic<bool> stop{false};
+    std::atomic<int> mounts{0};
+    std::thread swapper([&] {
+      while (!stop) {
+        mounts += ::mount(theirs.path().c_str(), dir.path().c_str(), "", MS_BIND, "") == 0;
+        ::umount2(dir.path().c_str(), MNT_DETACH);
+      }
+    });
+    int ours = 0, refused = 0, other = 0;
+    for (int i = 0; i < 2000 && (i < 300 || ours == 0 || refused == 0); ++i) {
+      const std::string judged = Judged(*LoadPolicy(dir.path(), "", nullptr).policy, Open("/x"));
+      ++(judged == "record ours" ? ours : judged == "drop" ? refused : other);
+    }
+    stop = true;
+    swapper.join();
+    if (mounts == 0) return "no mount";
+    if (ours == 0 || refused == 0) return absl::StrCat("no race: ", ours, " ", refused);
+    return absl::StrCat(other, " others");
+  });
+  EXPECT_EQ(said, "0 others");
+}
+
 }  // namespace
 }  // namespace cairn::policy
