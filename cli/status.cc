@@ -127,10 +127,10 @@ void ShowLog(const Status& status, Screen* screen) {
                  absl::StrCat(HumanCount(loss.count()), " ", loss.source(), ", ", loss.reason()));
   }
   if (status.quarantined() > 0) {
-    screen->Line(
-        "quarantine",
-        absl::StrCat(HumanCount(status.quarantined()), " records that did not fit their schema or a block"),
-        "1;31");
+    screen->Line("quarantine",
+                 absl::StrCat(HumanCount(status.quarantined()),
+                              " records that did not fit their schema or a block"),
+                 "1;31");
   }
   if (!status.storage_fault().empty()) screen->Line("storage", status.storage_fault(), "1;31");
 }

@@ -12,6 +12,7 @@
 #include "agent/capture/audit_decode_parts.h"
 #include "agent/capture/audit_names.h"
 #include "base/escape.h"
+#include "proto/names.h"
 
 namespace cairn::capture {
 namespace audit {
@@ -188,6 +189,24 @@ void TakeText(audit::Decoding* d) {
   if (length > text->size()) d->audit()->set_text_length(static_cast<uint32_t>(length));
 }
 
+// A login by write(2) is no write: where another record says what the event is, the call is only
+// how it was done, and what it acted on is in the text.
+void ForgetCall(EventType called, Record* record) {
+  const absl::string_view group = EventGroup(record->type());
+  if (record->type() == called) return;
+  if (group != "auth" && group != "account" && group != "service" && group != "audit" &&
+      group != "tty") {
+    return;
+  }
+  record->clear_file();
+  record->clear_target();
+  record->clear_net();
+  record->clear_cred();
+  record->clear_peer();
+  record->clear_memory();
+  record->clear_kernel();
+}
+
 }  // namespace
 
 void DecodeAuditEvent(const AuditEvent& event, Record* record, AuditActor* actor) {
@@ -201,9 +220,11 @@ void DecodeAuditEvent(const AuditEvent& event, Record* record, AuditActor* actor
   record->mutable_audit()->set_late(event.continued);
   TakeText(&decoding);
   const bool is_syscall = audit::DecodeSyscall(&decoding);
+  const EventType called = record->type();
   for (const AuditEvent::Line& line : event.lines()) {
     if (audit::DecodeMessage(&decoding, line.type, event.text(line))) break;
   }
+  ForgetCall(called, record);
   if (record->type() != UNKNOWN_EVENT) return;
   record->set_type(AUDIT_OTHER);
   for (const AuditEvent::Line& line : event.lines()) {

@@ -150,7 +150,7 @@ TEST(AuditCorpus, EveryEventFitsItsSchema) {
       ++events;
     }
   }
-  EXPECT_GT(events, 1000u);
+  EXPECT_GT(events, 100u);
 }
 
 TEST(AuditCorpus, EveryFileReadsAsLibauparseReadsIt) {

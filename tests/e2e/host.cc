@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
 #include "ledger/reader.h"
@@ -27,7 +28,8 @@ void Host::Write(const std::string& name, const std::string& text) const {
 }
 
 int Host::Cairn(const std::string& arguments, std::string* output) const {
-  const size_t end = arguments.find_first_of(">|");
+  size_t end = arguments.find_first_of(">|");
+  if (end != std::string::npos && absl::EndsWith(arguments.substr(0, end), " 2")) --end;
   return Shell(
       absl::StrCat(ProgramPath("cairn"), " ", arguments.substr(0, end), " --config ",
                    Path("agent.yaml"), " ", end == std::string::npos ? "" : arguments.substr(end)),

@@ -1,68 +1,21 @@
 // cairnd killed under a numbered load, and replaced while it runs: with its rings pinned nothing
 // is lost, nothing is recorded twice, and a clean stop leaves nothing behind.
 #include <dirent.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "ledger/reader.h"
 #include "tests/e2e/host.h"
+#include "tests/e2e/numbered_load.h"
 
 namespace cairn {
 namespace {
-
-// Opens numbered names that do not exist, `per_second` of them, until it is told to stop; then
-// says how many there were.
-class Load {
- public:
-  Load() {
-    int stop[2], made[2];
-    (void)!pipe2(stop, O_CLOEXEC);  // not for cairnd to hold open
-    (void)!pipe2(made, O_CLOEXEC);
-    pid_ = fork();
-    if (pid_ == 0) {
-      close(stop[1]);
-      fcntl(stop[0], F_SETFL, O_NONBLOCK);
-      uint64_t count = 0;
-      char byte;
-      while (read(stop[0], &byte, 1) != 0) {
-        for (int i = 0; i < 20; ++i) OpenNumber(count++);
-        usleep(5000);
-      }
-      (void)!write(made[1], &count, sizeof(count));
-      _exit(0);
-    }
-    close(stop[0]);
-    close(made[1]);
-    stop_ = stop[1];
-    made_ = made[0];
-  }
-  uint64_t Stop() const {
-    uint64_t count = 0;
-    close(stop_);
-    EXPECT_EQ(read(made_, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
-    waitpid(pid_, nullptr, 0);
-    return count;
-  }
-
- private:
-  static void OpenNumber(uint64_t number) {
-    char name[64];
-    std::snprintf(name, sizeof(name), "/cairn-numbered/%llu",
-                  static_cast<unsigned long long>(number));
-    (void)!open(name, O_RDONLY);
-  }
-
-  pid_t pid_;
-  int stop_, made_;
-};
 
 struct Counted {
   std::vector<int> times;  // by number: how often it is recorded
@@ -121,11 +74,8 @@ class PinnedTest : public testing::Test {
       EXPECT_TRUE(end.ok()) << end.status();
       if (!end.ok() || *end != ledger::ReadEnd::kRecord) return counted;
       const Record& record = *logged.record;
-      unsigned long long number;
-      if (std::sscanf(record.file().path().c_str(), "/cairn-numbered/%llu", &number) == 1 &&
-          number < made) {
-        ++counted.times[number];
-      }
+      const auto number = NumberedLoad::NumberOf(record.file().path());
+      if (number.has_value() && *number < made) ++counted.times[*number];
       if (record.loss().type() == FILE_OPEN) counted.lost += record.loss().count();
       if (record.type() == AGENT_LIMIT_STOP) counted.limited += record.limit().suppressed();
       counted.starts += record.type() == AGENT_START;
@@ -154,7 +104,7 @@ class PinnedTest : public testing::Test {
 
 TEST_F(PinnedTest, KilledAgainAndAgainUnderLoadItLosesNothing) {
   ASSERT_TRUE(host_.Start());
-  const Load load;
+  const NumberedLoad load;
   for (int round = 0; round < 3; ++round) {
     usleep(400'000 + 37'000 * round);
     EXPECT_TRUE(WIFSIGNALED(host_.cairnd().Stop(SIGKILL)));
@@ -177,7 +127,7 @@ TEST_F(PinnedTest, KilledAgainAndAgainUnderLoadItLosesNothing) {
 
 TEST_F(PinnedTest, ReplacedByAnUpgradeItGoesOn) {
   ASSERT_TRUE(host_.Start());
-  const Load load;
+  const NumberedLoad load;
   usleep(300'000);
   host_.Write("restart", "");
   EXPECT_EQ(host_.cairnd().Stop(SIGTERM), 0);
