@@ -26,7 +26,10 @@ void Program::Start(const std::vector<std::string>& arguments, const std::string
   ::posix_spawn_file_actions_destroy(&actions);
 }
 
-void Program::Signal(int signal) const { ::kill(pid_, signal); }
+// kill(2) takes -1 for everybody.
+void Program::Signal(int signal) const {
+  if (pid_ > 0) ::kill(pid_, signal);
+}
 
 int Program::Wait() {
   int status = 0;

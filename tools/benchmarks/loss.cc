@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cinttypes>
@@ -21,6 +22,14 @@
 
 namespace cairn {
 namespace {
+
+constexpr uint64_t kStoppedNs = 60'000'000'000;
+
+uint64_t BootNs() {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
 
 struct Flood {
   const char* name;
@@ -48,7 +57,8 @@ pid_t Spawn(const std::vector<std::string>& words) {
 
 int Run(const std::vector<std::string>& words) {
   int status = -1;
-  waitpid(Spawn(words), &status, 0);
+  const pid_t pid = Spawn(words);
+  if (pid > 0) waitpid(pid, &status, 0);
   return status;
 }
 
@@ -80,7 +90,7 @@ std::vector<Flood> Floods() {
       {"setuid beside a flood of opens", CRED_SETUID, true, 1, 2'000, [] { (void)!setuid(0); }},
       {"failed exec beside a flood", PROCESS_EXEC, true, 1, 500, execs},
       {"fork bomb, bounded", PROCESS_FORK, false, 1, 3'000, forks},
-      {"utimes, cairnd stopped (SIGSTOP)", FILE_UTIMES, false, 2, 200'000, times, true},
+      {"utimes, cairnd stopped for 60 s", FILE_UTIMES, false, 2, 200'000, times, true},
       {"setuid, cairnd stopped", CRED_SETUID, true, 1, 1'000, [] { (void)!setuid(0); }, true},
   };
 }
@@ -92,6 +102,7 @@ void Start(Result* result) {
       for (int64_t act = 0; act < result->flood->count; ++act) result->flood->act();
       _exit(0);
     }
+    if (pid < 0) abort();
     result->pids.insert(static_cast<uint32_t>(pid));
     result->generated += result->flood->count;
   }
@@ -111,12 +122,7 @@ class Bench {
   ~Bench() { Run({"/bin/rm", "-rf", dir_}); }
 
   bool Go() {
-    Prepare();
-    cairnd_ = Spawn({programs_ + "/agent/cairnd", "--config", dir_ + "/agent.yaml"});
-    for (int i = 0; i < 600 && access((dir_ + "/log/1/checkpoint").c_str(), F_OK) != 0; ++i) {
-      usleep(50'000);
-    }
-    sleep(1);
+    if (!Prepare() || !StartCairnd()) return false;
     const std::vector<Flood> floods = Floods();
     for (const Flood& flood : floods) results_.push_back({.flood = &flood});
     for (const bool stopped : {false, true}) RunAll(stopped);
@@ -129,7 +135,7 @@ class Bench {
   }
 
  private:
-  void Prepare() {
+  bool Prepare() {
     mkdir((dir_ + "/policy.d").c_str(), 0755);
     Write(dir_ + "/policy.d/10.yaml",
           "schema: cairn.policy/v1\nmetadata: {name: loss, serial: 1}\n"
@@ -139,19 +145,45 @@ class Bench {
           absl::StrCat("keys: {dir: ", dir_, "/keys}\nlog: {dir: ", dir_, "/log}\npolicy: {dir: ",
                        dir_, "/policy.d, state_dir: ", dir_, "/state}\ncontrol: {socket: ", dir_,
                        "/control.sock}\ncapture: {audit: \"off\"}\n"));
-    Run({"/bin/sh", "-c",
-         absl::StrCat(programs_, "/cli/cairn key init --config ", dir_, "/agent.yaml >/dev/null")});
+    return Run({"/bin/sh", "-c",
+                absl::StrCat(programs_, "/cairn key init --config ", dir_,
+                             "/agent.yaml >/dev/null")}) == 0;
+  }
+
+  // False, and nothing runs: kill(2) takes -1 for everybody on the machine.
+  bool StartCairnd() {
+    cairnd_ = Spawn({programs_ + "/cairnd", "--config", dir_ + "/agent.yaml"});
+    if (cairnd_ <= 0) {
+      fprintf(stderr, "bench_loss: %s/cairnd did not start\n", programs_.c_str());
+      return false;
+    }
+    for (int i = 0; i < 600 && access((dir_ + "/log/1/checkpoint").c_str(), F_OK) != 0; ++i) {
+      usleep(50'000);
+      if (waitpid(cairnd_, nullptr, WNOHANG) == 0) continue;
+      fputs("bench_loss: cairnd ended at once\n", stderr);
+      return false;
+    }
+    sleep(1);
+    return true;
   }
 
   void RunAll(bool stopped) {
-    if (stopped) kill(cairnd_, SIGSTOP);
+    if (stopped) {
+      kill(cairnd_, SIGSTOP);
+      stopped_ns_ = BootNs();
+    }
     for (Result& result : results_) {
       if (result.flood->stopped == stopped) Start(&result);
     }
     for (const Result& result : results_) {
       if (result.flood->stopped == stopped) Wait(result);
     }
-    if (stopped) kill(cairnd_, SIGCONT);
+    if (!stopped) {
+      sleep(1);  // the loss that is told ten times a second is this one's
+      return;
+    }
+    while (BootNs() < stopped_ns_ + kStoppedNs) usleep(100'000);
+    kill(cairnd_, SIGCONT);
   }
 
   void ReadLog() {
@@ -164,11 +196,13 @@ class Bench {
     }
   }
 
-  static void Count(const ledger::LoggedRecord& logged, Result* result) {
+  void Count(const ledger::LoggedRecord& logged, Result* result) const {
     const Record& record = *logged.record;
     const EventType type = result->flood->type;
     const uint32_t pid = logged.process == nullptr ? 0 : logged.process->pid();
-    if (record.has_loss() && record.loss().type() == type && !result->flood->exact) {
+    // Told before cairnd was stopped, or after: it belongs to the floods of that time.
+    const bool then = (record.loss().to_ns() > stopped_ns_) == result->flood->stopped;
+    if (record.has_loss() && record.loss().type() == type && then && !result->flood->exact) {
       result->lost += static_cast<int64_t>(record.loss().count());
     }
     for (const TypeCount& counted : record.limit().types()) {
@@ -202,6 +236,7 @@ class Bench {
   const std::string programs_;
   std::string dir_;
   pid_t cairnd_ = -1;
+  uint64_t stopped_ns_ = 0;
   std::vector<Result> results_;
 };
 
@@ -215,5 +250,5 @@ int main(int, char** argv) {
     fputs("bench_loss: run it as root, by tools/bench\n", stderr);
     return 4;
   }
-  return cairn::Bench(self.substr(0, tools)).Go() ? 0 : 1;
+  return cairn::Bench(self.substr(0, tools) + "/bin").Go() ? 0 : 1;
 }
