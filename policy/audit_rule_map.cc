@@ -100,19 +100,24 @@ class Mapper {
   bool Events() {
     if (!rule_.syscalls.empty()) {
       MappedRule one;
+      bool opens = false;
       for (const std::string& name : rule_.syscalls) {
         const absl::string_view event = EventOfSyscall(name);
         if (event.empty())
           return Cannot(absl::StrCat("system call ", name, " is no event of cairn's"));
         one.events.insert(std::string(event));
+        opens |= event == "file.open" && name != "open_by_handle_at";
       }
+      // An open that makes its file is a file.create, as mkdir is, which was not asked for.
+      const bool creates = one.events.contains("file.create");
       rules_.push_back(std::move(one));
+      if (opens && !creates) rules_.push_back({{"file.create"}, {"\"create\" in file.access"}});
       return true;
     }
     if (rule_.path.empty() && rule_.dir.empty()) return Cannot("every system call");
     const std::string perm = rule_.perm.empty() ? "rwxa" : rule_.perm;
     if (perm.find('r') != std::string::npos) {
-      rules_.push_back({{"file.open"}, {"\"read\" in file.access"}});
+      rules_.push_back({{"file.create", "file.open"}, {"\"read\" in file.access"}});
     }
     if (perm.find('w') != std::string::npos) {
       rules_.push_back({{"file.open"}, {"\"write\" in file.access"}});

@@ -33,7 +33,7 @@ constexpr Row kRows[] = {
     {"process.exec", "execve execveat"},
     {"process.fork", "fork vfork clone clone3"},
     {"process.ptrace", "ptrace process_vm_readv process_vm_writev"},
-    {"process.signal", "kill tkill tgkill"},
+    {"process.signal", "kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal"},
     {"net.connect", "connect"},
     {"net.bind", "bind"},
     {"net.listen", "listen"},

@@ -77,6 +77,11 @@ TEST(ImportAuditd, ConditionsSayWhatTheLineSaid) {
                   .yaml,
               HasSubstr("when: '!compat && error == \"EACCES\" && process.auid >= 1000 && "
                         "process.auid != unset'"));
+  EXPECT_THAT(Of("-a always,exit -S openat -F dir=/srv").yaml,
+              HasSubstr("on: [file.create]\n    when: '\"create\" in file.access && "));
+  EXPECT_THAT(Of("-a always,exit -S openat -S mkdir -F dir=/srv").yaml,
+              HasSubstr("on: [file.create, file.open]\n    when: '(file.path == "));
+  EXPECT_THAT(Of("-w /etc/ssh/ -p r").yaml, HasSubstr("on: [file.create, file.open]"));
   EXPECT_THAT(Of("-w /etc/ssh/ -p wa").yaml,
               HasSubstr("(file.path == \"/etc/ssh\" || file.path.startsWith(\"/etc/ssh/\"))"));
   EXPECT_THAT(Of("-a always,exit -S execve -C uid!=euid").yaml,
