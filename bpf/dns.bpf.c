@@ -119,7 +119,8 @@ static __always_inline void see_packet(struct __sk_buff *skb, u32 out)
 	event->string.flags = 0;
 	event->string.len = len;
 	event->string.whole = skb->len - at;
-	submit_bytes(event, offsetof(struct dns_event, message) + len, TYPE_NET_DNS, RING_NORMAL);
+	submit_bytes(event, offsetof(struct dns_event, message) + len, sizeof(*event), TYPE_NET_DNS,
+		     RING_NORMAL);
 }
 
 SEC("cgroup_skb/egress")

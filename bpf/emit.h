@@ -88,9 +88,9 @@ static __always_inline void reader_wake(void *ring, struct event_filter *filter)
 		bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Sends `used` bytes that begin with a header. What is not sent is counted, by cpu, ring and
- * type. */
-static __always_inline void submit_bytes(void *data, u32 used, u32 type, u32 ring)
+/* Sends `used` bytes, at most `limit` (constant), that begin with a header. What is not sent is
+ * counted, by cpu, ring and type. */
+static __always_inline void submit_bytes(void *data, u32 used, u32 limit, u32 type, u32 ring)
 {
 	struct event_header *header = data;
 	u32 cpu = bpf_get_smp_processor_id();
@@ -107,8 +107,11 @@ static __always_inline void submit_bytes(void *data, u32 used, u32 type, u32 rin
 	if (map && over_rate(header, map, type, ring)) {
 		missed = &counts->limited[ring][type & (EVENT_TYPES - 1)];
 	} else if (map) {
+		u64 size = used;
+
+		at_most(size, limit);
 		header->time_ns = bpf_ktime_get_boot_ns();
-		if (bpf_ringbuf_output(map, data, used,
+		if (bpf_ringbuf_output(map, data, size,
 				       ring == RING_CRITICAL ? BPF_RB_FORCE_WAKEUP
 							     : BPF_RB_NO_WAKEUP) == 0) {
 			if (ring != RING_CRITICAL)
@@ -122,13 +125,10 @@ static __always_inline void submit_bytes(void *data, u32 used, u32 type, u32 rin
 static __always_inline void event_submit(struct scratch *s, u32 ring)
 {
 	struct event_header *header = (struct event_header *)s->data;
-	u32 used = s->used;
 
 	if (stays_here(s, header))
 		return;
-	if (used > EVENT_BYTES)
-		used = EVENT_BYTES;
-	submit_bytes(s->data, used, header->type, ring);
+	submit_bytes(s->data, s->used, EVENT_BYTES, header->type, ring);
 }
 
 /* Room for one more string of up to SCRATCH_SLACK bytes? The header is then at the offset

@@ -18,7 +18,7 @@
 
 /* Raise it when what one run leaves in pinned maps is not what the next one expects: records,
  * shared maps, the scratch. */
-enum { EVENT_FORMAT = 1 };
+enum { EVENT_FORMAT = 2 };
 
 enum event_limit {
 	EVENT_TYPES = 256,     /* cairn.EventType fits a byte */
@@ -93,8 +93,9 @@ enum event_call {
 	CALL_LISTEN,
 	CALL_ACCEPT,
 	CALL_BPF,
-	CALL_KILL,   /* (process, signal) */
-	CALL_TGKILL, /* (process, thread, signal) */
+	CALL_KILL,	   /* (process, signal) */
+	CALL_TGKILL,	   /* (process, thread, signal) */
+	CALL_PIDFD_SIGNAL, /* (pidfd, signal) */
 	CALL_OWN_END,
 	/* ... of the rest they are. */
 	CALL_EXECVE,
@@ -109,6 +110,8 @@ enum event_call {
 	CALL_UMOUNT,	 /* (target, flags) */
 	CALL_MOVE_MOUNT, /* (fd, path, fd, path, flags) */
 	CALL_PTRACE,
+	CALL_VM_READ, /* (process, ...) */
+	CALL_VM_WRITE,
 	CALL_KEXEC,
 	CALL_KEXEC_FILE,
 	CALL_CLOCK_SET,	    /* (clock, time) */

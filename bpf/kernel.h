@@ -71,6 +71,7 @@ struct super_block {
 };
 
 struct inode {
+	void *i_private;
 	u16 i_mode;
 	u32 i_nlink;
 	kuid_t i_uid;
@@ -234,6 +235,17 @@ struct linux_binprm {
 	char *interp;
 };
 
+struct upid {
+	int nr;
+};
+struct pid {
+	struct upid numbers[1];
+};
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
+};
+
 struct bpf_map {
 	u32 id;
 };
@@ -366,11 +378,19 @@ static __always_inline u64 bounded(u64 value, u32 mask)
 	return value;
 }
 
+/* Cuts the u64 `value` where it is used: a bound found earlier is lost to the verifier of 6.1 when
+ * the compiler puts the value aside on the stack. */
+#define at_most(value, limit)                                                                      \
+	asm volatile("if %0 <= %1 goto +1\n%0 = %1" : "+r"(value) : "i"(limit))
+
 static __always_inline struct task_struct *current_task(void)
 {
 	return AS(struct task_struct, bpf_get_current_task());
 }
 
+#define MAGIC_ANONYMOUS 0x09041934 /* linux/magic.h */
+#define MAGIC_PIDFS 0x50494446
+#define MAGIC_PROC 0x9fa0
 #define MODE_TYPE 0170000
 #define MODE_SOCKET 0140000
 #define FMODE_CREATED_BIT 0x100000 /* since 4.19 */

@@ -102,7 +102,7 @@ static __always_inline int refuse(u32 what, u64 detail, struct dentry *dentry)
 		refusal.string.whole = GET(dentry, d_name.len);
 		used += sizeof(refusal.string) + bounded(refusal.string.len, 63);
 	}
-	submit_bytes(&refusal, used, TYPE_AGENT_TAMPER_ATTEMPT, RING_CRITICAL);
+	submit_bytes(&refusal, used, sizeof(refusal), TYPE_AGENT_TAMPER_ATTEMPT, RING_CRITICAL);
 	return REFUSED;
 }
 

@@ -78,7 +78,11 @@ static __always_inline u32 plain_type(struct scratch *s)
 	switch (s->call) {
 	case CALL_PTRACE:
 		return ptrace_matters(s->args[0]) ? TYPE_PROCESS_PTRACE : 0;
+	case CALL_VM_READ:
+	case CALL_VM_WRITE:
+		return TYPE_PROCESS_PTRACE;
 	case CALL_KILL:
+	case CALL_PIDFD_SIGNAL:
 		return s->args[1] ? TYPE_PROCESS_SIGNAL : 0;
 	case CALL_TGKILL:
 		return s->args[2] ? TYPE_PROCESS_SIGNAL : 0;
@@ -100,6 +104,50 @@ static __always_inline u32 plain_type(struct scratch *s)
 		return TYPE_KERNEL_CLOCK_SET;
 	}
 	return 0;
+}
+
+/* The process that a pidfd stands for: an own file system from 6.9 on, an anonymous file before;
+ * a directory of /proc is taken for one too. 0: it is none. */
+static __always_inline u32 pid_of_file(s32 fd)
+{
+	struct file *file = file_of(fd);
+	struct inode *inode = file ? AS(struct inode, GET(file, f_inode)) : NULL;
+	struct pid *pid = NULL;
+	u64 magic;
+	int nr = 0;
+
+	if (!inode)
+		return 0;
+	magic = GET(AS(struct super_block, GET(inode, i_sb)), s_magic);
+	if (magic == MAGIC_PIDFS)
+		bpf_core_read(&pid, sizeof(pid), &inode->i_private);
+	else if (magic == MAGIC_ANONYMOUS)
+		bpf_core_read(&pid, sizeof(pid), &file->private_data);
+	else if (magic == MAGIC_PROC)
+		bpf_probe_read_kernel(&pid, sizeof(pid),
+				      (void *)inode -
+					  bpf_core_field_offset(struct proc_inode, vfs_inode) +
+					  bpf_core_field_offset(struct proc_inode, pid));
+	if (pid)
+		bpf_core_read(&nr, sizeof(nr), &pid->numbers[0].nr);
+	return nr;
+}
+
+/* Of a call that names the other process otherwise: what kill(2) and ptrace(2) would have said.
+ * False: the descriptor was no process's, and nothing happened. */
+static __always_inline bool put_peer(struct scratch *s, struct event_args *body)
+{
+	enum { PEEK = 2, POKE = 5, NO_FILE = -9, INVALID = -22 };
+
+	if (s->call == CALL_VM_READ || s->call == CALL_VM_WRITE) {
+		body->args[1] = s->args[0];
+		body->args[0] = s->call == CALL_VM_READ ? PEEK : POKE;
+	} else if (s->call == CALL_PIDFD_SIGNAL) {
+		if (s->ret == NO_FILE || s->ret == INVALID)
+			return false;
+		body->args[0] = pid_of_file(s->args[0]);
+	}
+	return true;
 }
 
 /* Reads what the clock was set to, or by; false when nothing is changed. */
@@ -140,7 +188,7 @@ int call_plain(u64 *ctx)
 	body->ret = s->ret;
 	for (i = 0; i < 4; i++)
 		body->args[i] = s->args[i];
-	if (type == TYPE_KERNEL_CLOCK_SET && !put_clock(s, body))
+	if (type == TYPE_KERNEL_CLOCK_SET ? !put_clock(s, body) : !put_peer(s, body))
 		return 0;
 	event_submit(s, type < TYPE_KERNEL_KEXEC ? RING_NORMAL
 			: s->ret < 0		 ? RING_ATTEMPT

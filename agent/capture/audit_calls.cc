@@ -22,6 +22,8 @@ constexpr AuditCall kCalls[] = {
     {"tgkill", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 2}},
     {"rt_sigqueueinfo", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 1}},
     {"rt_tgsigqueueinfo", PROCESS_SIGNAL, S::kTarget, {.fd = 0, .flags = 2}},
+    {"process_vm_readv", PROCESS_PTRACE, S::kTarget, {.fd = 0}},
+    {"process_vm_writev", PROCESS_PTRACE, S::kTarget, {.fd = 0}},
     {"mprotect", PROCESS_MEMORY_EXEC, S::kMemory},
     {"pkey_mprotect", PROCESS_MEMORY_EXEC, S::kMemory},
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -188,7 +189,10 @@ void TakeTarget(Decoding* d, const Call& call) {
     peer->set_pid(static_cast<uint32_t>(call.Arg(call.known->args.fd)));
   }
   if (call.known->type == PROCESS_PTRACE) {
-    peer->set_request(static_cast<uint32_t>(call.Arg(0)));
+    const absl::string_view name = call.known->name;  // docs/events.md, process.ptrace
+    peer->set_request(name == "process_vm_readv"    ? PTRACE_PEEKDATA
+                      : name == "process_vm_writev" ? PTRACE_POKEDATA
+                                                    : static_cast<uint32_t>(call.Arg(0)));
   } else {
     peer->set_signal(static_cast<uint32_t>(call.Arg(call.known->args.flags)));
   }

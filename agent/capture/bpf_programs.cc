@@ -208,7 +208,7 @@ absl::Status BpfPrograms::WireHandlers() {
   RETURN_IF_ERROR(SetHandler(CALL_DUP, CALL_PIPE, progs.call_made));
   RETURN_IF_ERROR(SetHandler(CALL_MMAP, CALL_MPROTECT, progs.call_plain));
   RETURN_IF_ERROR(SetHandler(CALL_SOCKET, CALL_ACCEPT, progs.call_socket));
-  RETURN_IF_ERROR(SetHandler(CALL_KILL, CALL_TGKILL, progs.call_plain));
+  RETURN_IF_ERROR(SetHandler(CALL_KILL, CALL_PIDFD_SIGNAL, progs.call_plain));
   RETURN_IF_ERROR(SetHandler(CALL_MOUNT, CALL_UMOUNT, progs.call_mount));
   RETURN_IF_ERROR(SetHandler(CALL_MOVE_MOUNT, CALL_MOVE_MOUNT, progs.call_two_paths));
   RETURN_IF_ERROR(SetHandler(CALL_PTRACE, CALL_SETNS, progs.call_plain));

@@ -5,6 +5,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +80,7 @@ long ExecMemfd() {
 }
 long Kill() {
   const pid_t child = fork();
+  if (child < 0) return Result(-1);  // or it would be everybody who is killed
   if (child == 0) {
     pause();
     _exit(0);
@@ -87,8 +89,61 @@ long Kill() {
   waitpid(child, nullptr, 0);
   return child;
 }
+long PidfdSignal() {
+  const pid_t child = fork();
+  if (child < 0) return Result(-1);
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  const auto fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  (void)!syscall(SYS_pidfd_send_signal, fd, SIGTERM, nullptr, 0);
+  waitpid(child, nullptr, 0);
+  return child;
+}
+// /proc/PID stands for the process too.
+long PidfdSignalByProc() {
+  const pid_t child = fork();
+  if (child < 0) return Result(-1);
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  const int fd = open(("/proc/" + std::to_string(child)).c_str(), O_RDONLY | O_DIRECTORY);
+  (void)!syscall(SYS_pidfd_send_signal, fd, SIGKILL, nullptr, 0);
+  waitpid(child, nullptr, 0);
+  return child;
+}
+// A file that is no process: nothing is signalled, and nothing is recorded.
+long PidfdSignalToFile() {
+  return Result(syscall(SYS_pidfd_send_signal, open("/dev/null", O_RDONLY), SIGTERM, nullptr, 0));
+}
+// A child has our memory at the same place.
+long OtherMemory(long call) {
+  static char there[16] = "cairn";
+  const pid_t child = fork();
+  if (child < 0) return Result(-1);
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  char here[16] = {};
+  const iovec ours = {here, sizeof(here)}, theirs = {there, sizeof(there)};
+  const long moved = syscall(call, child, &ours, 1, &theirs, 1, 0);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  return moved == static_cast<long>(sizeof(here)) ? child : Result(-1);
+}
+long VmRead() { return OtherMemory(SYS_process_vm_readv); }
+long VmWrite() { return OtherMemory(SYS_process_vm_writev); }
+long VmReadMissing() {
+  char here[4];
+  const iovec vec = {here, sizeof(here)};
+  return Result(syscall(SYS_process_vm_readv, 0x3ffffffe, &vec, 1, &vec, 1, 0));
+}
 long Ptrace() {
   const pid_t child = fork();
+  if (child < 0) return Result(-1);
   if (child == 0) {
     pause();
     _exit(0);
@@ -193,6 +248,12 @@ void AddProcessActs(std::map<std::string, Act>* acts) {
       {"kill", Kill},
       {"kill-missing", KillMissing},
       {"tgkill", Tgkill},
+      {"pidfd-signal", PidfdSignal},
+      {"pidfd-signal-by-proc", PidfdSignalByProc},
+      {"pidfd-signal-to-file", PidfdSignalToFile},
+      {"vm-read", VmRead},
+      {"vm-write", VmWrite},
+      {"vm-read-missing", VmReadMissing},
       {"ptrace", Ptrace},
       {"ptrace-missing", PtraceMissing},
   };

@@ -1,5 +1,6 @@
 // Every event about processes and credentials (acts_process.cc, acts_system.cc).
 #include <stdlib.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -201,25 +202,41 @@ TEST_F(ProcessEvents, ASignalAndATraceNameTheOther) {
     const char* act;
     EventType type;
     uint32_t signal;
+    uint32_t request = 0;
+    long ret = 0;
   };
-  for (const Case& want : {Case{"kill", PROCESS_SIGNAL, 15}, Case{"tgkill", PROCESS_SIGNAL, 9},
-                           Case{"ptrace", PROCESS_PTRACE, 0}}) {
+  for (const Case& want :
+       {Case{"kill", PROCESS_SIGNAL, 15}, Case{"tgkill", PROCESS_SIGNAL, 9},
+        Case{"pidfd-signal", PROCESS_SIGNAL, 15}, Case{"pidfd-signal-by-proc", PROCESS_SIGNAL, 9},
+        Case{"ptrace", PROCESS_PTRACE, 0, PTRACE_SEIZE},
+        Case{"vm-read", PROCESS_PTRACE, 0, PTRACE_PEEKDATA, 16},
+        Case{"vm-write", PROCESS_PTRACE, 0, PTRACE_POKEDATA, 16}}) {
     const Said said = Do(want.act);
     const Seen* seen = One(want.type, said.pid);
     ASSERT_NE(seen, nullptr) << want.act;
-    EXPECT_EQ(seen->record.ret(), 0);
+    EXPECT_EQ(seen->record.ret(), want.ret) << want.act;
+    EXPECT_EQ(seen->record.peer().request(), want.request) << want.act;
     EXPECT_EQ(seen->record.peer().pid(), static_cast<uint32_t>(said.ret));
     EXPECT_EQ(seen->record.peer().signal(), want.signal);
     EXPECT_TRUE(absl::EndsWith(seen->record.peer().exe(), "/capture_acts"));
     EXPECT_NE(seen->record.peer().start_ns(), 0u);
   }
   for (const auto& [act, type] :
-       {std::pair("kill-missing", PROCESS_SIGNAL), std::pair("ptrace-missing", PROCESS_PTRACE)}) {
+       {std::pair("kill-missing", PROCESS_SIGNAL), std::pair("ptrace-missing", PROCESS_PTRACE),
+        std::pair("vm-read-missing", PROCESS_PTRACE)}) {
     const Said said = Do(act);
     const Seen* seen = One(type, said.pid);
     ASSERT_NE(seen, nullptr) << act;
     EXPECT_EQ(seen->record.ret(), -ESRCH) << act;
     EXPECT_EQ(seen->record.peer().pid(), 0x3ffffffeu) << act;
+  }
+}
+
+TEST_F(ProcessEvents, ADescriptorThatIsNoProcessSignalsNobody) {
+  const Said said = Do("pidfd-signal-to-file");
+  EXPECT_EQ(said.ret, -EBADF);
+  for (const Seen& seen : seen_) {
+    EXPECT_FALSE(seen.record.type() == PROCESS_SIGNAL && seen.process.pid() == said.pid);
   }
 }
 
