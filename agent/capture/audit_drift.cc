@@ -29,6 +29,7 @@ void AuditDrift::CompareSetting(const char* name, uint32_t before, uint32_t now,
   record.mutable_audit()->set_op("drift");
   auto& fields = *record.mutable_audit()->mutable_fields();
   fields["setting"] = name;
+  fields["who"] = "unknown";
   fields["old"] = absl::StrCat(before);
   fields["new"] = absl::StrCat(now);
   report(&record);
@@ -68,6 +69,7 @@ void AuditDrift::CompareRules(std::vector<std::string> rules,
   record.set_type(AUDIT_RULE_CHANGE);
   record.mutable_audit()->set_op("drift");
   auto& fields = *record.mutable_audit()->mutable_fields();
+  fields["who"] = "unknown";
   fields["rules_added"] = absl::StrCat(added.size());
   fields["rules_removed"] = absl::StrCat(removed.size());
   fields["rules"] = absl::StrCat(rules_.size());

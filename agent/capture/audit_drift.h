@@ -13,7 +13,7 @@ namespace cairn::capture {
 
 // The kernel says itself who changes a setting (CONFIG_CHANGE), unless audit was off or a rule
 // kept it quiet. Then only the difference shows: such a record has op "drift", no process,
-// and old and new values in Audit.fields. One thread.
+// who "unknown", and old and new values in Audit.fields. One thread.
 class AuditDrift {
  public:
   // What is so now is taken as known, without a record.

@@ -320,8 +320,8 @@ void BpfPrograms::RepairLinks(absl::FunctionRef<void(const std::string&)> sink) 
   }
 }
 
-void BpfPrograms::FillHeartbeat(Heartbeat* heartbeat) const {
-  std::string digested;
+void BpfPrograms::FillHeartbeat(const std::string& filter, Heartbeat* heartbeat) const {
+  std::string digested = filter;
   bpf_program* program;
   bpf_object__for_each_program(program, object_->obj) {
     std::string tag;

@@ -45,8 +45,8 @@ class BpfPrograms {
   // Calls `sink` for each entry of the call table that somebody changed and each link that was
   // closed or detached, and puts it back.
   void Repair(absl::FunctionRef<void(const std::string&)> sink);
-  // Program names with their tags, and a digest over the call table.
-  void FillHeartbeat(Heartbeat* heartbeat) const;
+  // Program names with their tags, and a digest over them, the call table and `filter`.
+  void FillHeartbeat(const std::string& filter, Heartbeat* heartbeat) const;
 
   // Of one of our maps, by its name in bpf/maps.h.
   int map_fd(const char* name) const;

@@ -175,10 +175,11 @@ class Source final : public BpfSource {
     integrity_looked_ns_ = now;
     programs_.Repair(sink);
     filter_.Repair(sink);
+    RepairRings(sink);
   }
 
   void FillHeartbeat(Heartbeat* heartbeat) const override {
-    programs_.FillHeartbeat(heartbeat);
+    programs_.FillHeartbeat(filter_.InKernel(), heartbeat);
     for (uint32_t i = 0; i < streams_.size(); ++i) {
       RingState* state = heartbeat->add_rings();
       const event_counters& counts = counters_[i / RINGS];
@@ -270,6 +271,22 @@ class Source final : public BpfSource {
       return ErrnoStatus(errno, absl::StrCat("pin ", pin));
     }
     return fd;
+  }
+
+  // A ring that is not in the table any more takes nothing in: all for it would be lost.
+  void RepairRings(absl::FunctionRef<void(const std::string&)> sink) const {
+    const int outer = programs_.map_fd("rings");
+    for (uint32_t i = 0; i < ring_fds_.size(); ++i) {
+      bpf_map_info ring = {};
+      uint32_t size = sizeof(ring), id = 0;
+      const int inner = ring_fds_[i].get();
+      if (bpf_obj_get_info_by_fd(inner, &ring, &size) != 0) continue;
+      const bool there = bpf_map_lookup_elem(outer, &i, &id) == 0;  // gives the ring's id
+      if (there && id == ring.id) continue;
+      const bool restored = bpf_map_update_elem(outer, &i, &inner, BPF_ANY) == 0;
+      sink(absl::StrCat("the ", RingName(i % RINGS), " ring of cpu ", i / RINGS, " was ",
+                        there ? "replaced" : "deleted", restored ? "; put back" : ""));
+    }
   }
 
   absl::Status MakeRings() {

@@ -180,4 +180,20 @@ void Filter::Repair(absl::FunctionRef<void(const std::string&)> sink) {
                     restored ? "; put back" : ""));
 }
 
+std::string Filter::InKernel() const {
+  event_filter kernel = *filter_.get();
+  kernel.asleep = 0;
+  kernel.settled_ns = kernel.epoch = 0;
+  std::set<std::string> sorted;  // the kernel has them in no order
+  event_guard key, next;
+  for (void* at = nullptr; bpf_map_get_next_key(guards_, at, &next) == 0; at = &key) {
+    key = next;
+    sorted.emplace(reinterpret_cast<const char*>(&key), sizeof(key));
+    if (sorted.size() > kMaxKeys) break;
+  }
+  std::string bytes(reinterpret_cast<const char*>(&kernel), sizeof(kernel));
+  for (const std::string& guard : sorted) bytes += guard;
+  return bytes;
+}
+
 }  // namespace cairn::capture

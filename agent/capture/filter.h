@@ -43,6 +43,10 @@ class Filter {
   // Calls `sink` for each difference between the maps and what was written there, and mends it.
   void Repair(absl::FunctionRef<void(const std::string&)> sink);
 
+  // Both maps as the kernel has them now, but for what changes of itself: the same bytes for the
+  // same filter.
+  std::string InKernel() const;
+
   event_filter* operator->() const { return filter_.get(); }
 
  private:

@@ -208,6 +208,7 @@ TEST_F(AuditSourceTest, SilentRuleChangeIsDrift) {
   });
   ASSERT_NE(drift, nullptr);
   EXPECT_EQ(drift->record.audit().fields().at("rules_added"), "1");
+  EXPECT_EQ(drift->record.audit().fields().at("who"), "unknown");
   ASSERT_GT(ChangeRule("sethostname", false), 0);
 }
 

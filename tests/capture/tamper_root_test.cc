@@ -57,12 +57,57 @@ TEST(Tamper, ARewrittenFilterIsNoticedAndPutBack) {
   const int map = OwnMap("filters");
   ASSERT_GE(map, 0);
   const uint32_t zero = 0;
+  Heartbeat before, after;
+  (*source)->FillHeartbeat(&before);
   event_filter filter = {};
   ASSERT_EQ(bpf_map_update_elem(map, &zero, &filter, BPF_ANY), 0);
+  (*source)->FillHeartbeat(&after);
+  EXPECT_NE(before.maps_digest(), after.maps_digest());
   EXPECT_EQ(Notices(source->get()).size(), 1u);
   ASSERT_EQ(bpf_map_lookup_elem(map, &zero, &filter), 0);
   EXPECT_EQ(filter.wanted[0], ~uint64_t{0});
   EXPECT_NE(filter.calls[0], CALL_NONE);
+}
+
+TEST(Tamper, APathTakenFromTheFilterIsNoticedAndPutBack) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({});
+  ASSERT_TRUE(source.ok()) << source.status();
+  policy::Wanted wanted;
+  wanted.Add(FILE_OPEN);
+  policy::Guards guards;
+  guards.types.set(FILE_OPEN);
+  guards.guarded.set(FILE_OPEN);
+  policy::Guard path;
+  path.of = policy::Guard::kPath;
+  path.types.set(FILE_OPEN);
+  path.texts = {"/srv/data/"};
+  path.prefix = true;
+  guards.list.push_back(path);
+  ASSERT_TRUE((*source)->SetWanted(wanted, guards).ok());
+  Heartbeat before, after;
+  (*source)->FillHeartbeat(&before);
+  event_guard key = {};
+  const int map = OwnMap("guards");
+  ASSERT_EQ(bpf_map_get_next_key(map, nullptr, &key), 0);
+  ASSERT_EQ(bpf_map_delete_elem(map, &key), 0);
+  (*source)->FillHeartbeat(&after);
+  EXPECT_NE(before.maps_digest(), after.maps_digest());
+  EXPECT_EQ(Notices(source->get()).size(), 1u);
+  (*source)->FillHeartbeat(&after);
+  EXPECT_EQ(before.maps_digest(), after.maps_digest());
+}
+
+TEST(Tamper, ADeletedRingIsNoticedAndPutBack) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({});
+  ASSERT_TRUE(source.ok()) << source.status();
+  const uint32_t first = 0;
+  ASSERT_EQ(bpf_map_delete_elem(OwnMap("rings"), &first), 0);
+  const auto notices = Notices(source->get());
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices[0], "the critical ring of cpu 0 was deleted; put back");
+  EXPECT_TRUE(Notices(source->get()).empty());
 }
 
 TEST(Tamper, AClosedLinkIsNoticedAndAttachedAgain) {
