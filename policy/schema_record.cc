@@ -1,5 +1,7 @@
 // Rows every record has, and those made from the messages the agent speaks of itself with.
 #include <cstring>
+#include <deque>
+#include <utility>
 
 #include "policy/schema_rows.h"
 #include "proto/names.h"
@@ -113,7 +115,11 @@ bool RowType(const FieldDescriptor& field, Type* type) {
   return field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE;
 }
 
-absl::string_view Kept(std::string text) { return *new std::string(std::move(text)); }
+// Rows live as long as the program, and so do their names.
+absl::string_view Kept(std::string text) {
+  static auto* const kept = new std::deque<std::string>;
+  return kept->emplace_back(std::move(text));
+}
 
 }  // namespace
 
@@ -176,9 +182,9 @@ std::vector<Field> AgentRows() {
       const FieldDescriptor* inner = outer->message_type()->field(j);
       Type type;
       if (!RowType(*inner, &type)) continue;
-      const std::string path = outer->name() + "." + inner->name();
-      rows.push_back({Kept(path), type, FromDescriptor, Kept(path).data(), agent,
-                      "see proto/record.proto", nullptr, outer, inner});
+      const absl::string_view path = Kept(outer->name() + "." + inner->name());
+      rows.push_back({path, type, FromDescriptor, path.data(), agent, "see proto/record.proto",
+                      nullptr, outer, inner});
     }
   }
   return rows;
