@@ -1,9 +1,12 @@
 // cairn policy check, test, floor, show, diff.
 #include <cstdio>
+#include <set>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/escape.h"
 #include "cli/logs.h"
 #include "cli/policy_files.h"
@@ -15,10 +18,35 @@ namespace {
 
 void Say(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+// They are no mistake, but their author should know.
+void SayExpired(const policy::CompiledPolicy& policy) {
+  const int64_t now_s = absl::ToUnixSeconds(absl::Now());
+  std::set<std::string> expired;
+  for (const auto& rule : policy.rules()) {
+    for (const auto& exception : rule.exceptions) {
+      if (exception.expires_s <= now_s) expired.insert(exception.id);
+    }
+  }
+  for (const policy::Source& source : policy.sources()) {
+    for (int i = 0; i < source.file.exceptions_size(); ++i) {
+      const policy::Exception& exception = source.file.exceptions(i);
+      if (!expired.contains(exception.id())) continue;
+      const std::string path = absl::StrCat("exceptions[", i, "].expires");
+      const auto place = policy::PlaceOf(source, path);
+      std::fputs(absl::StrCat(EscapeBytes(source.name), ":", place.line, ":", place.column,
+                              ": note: ", path, ": ", exception.id(),
+                              " has expired and no longer applies; renew or remove it\n")
+                     .c_str(),
+                 stderr);
+    }
+  }
+}
+
 int RunCheck(const Arguments& arguments) {
   ReadPolicy read = ReadPolicyWords(arguments, arguments.words());
   if (read.policy != nullptr) policy::AddTestProblems(*read.policy, &read.problems);
   if (!read.problems.empty()) return PrintProblems(read);
+  SayExpired(*read.policy);
   size_t rules = 0, tests = 0;
   for (const auto& rule : read.policy->rules()) rules += !rule.floor;
   for (const auto& source : read.policy->sources()) {

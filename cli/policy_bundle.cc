@@ -90,7 +90,7 @@ std::vector<Command> PolicyBundleCommands() {
       "A C2SP signed note (c2sp.org/signed-note), Ed25519. Several may sign. Prints the verifier "
       "key, for policy.trusted_keys in agent.yaml.";
   sign.options = {{"--key", "FILE", "a private key, as `cairn key init` makes it"},
-                  {"--name", "NAME", "the name of the key, as secops.example+alice"}};
+                  {"--name", "NAME", "the name of the key, as secops.example/alice"}};
   sign.min_words = sign.max_words = 1;
   sign.run = RunSign;
   return {bundle, sign};

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/escape.h"
 #include "base/status.h"
 #include "ledger/note.h"
 
@@ -121,6 +122,13 @@ void CompareManifest(const Manifest& manifest, const std::map<std::string, std::
 absl::StatusOr<std::string> SignManifest(absl::string_view manifest, absl::string_view name,
                                          const ledger::SigningKey& key) {
   ASSIGN_OR_RETURN(const Manifest parsed, Manifest::ParseText(TextOf(manifest)));
+  const ledger::VerifierKey vkey = {std::string(name), ledger::SignatureType::kEd25519,
+                                    key.public_key()};
+  if (!ledger::VerifierKey::Parse(vkey.ToString()).ok()) {  // nobody could read the bundle
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", EscapeBytes(name),
+                     "' is no key's name: no blanks and no plus, as in secops.example/alice"));
+  }
   ledger::Note note;
   note.text = parsed.text;
   if (TextOf(manifest).size() != manifest.size()) {

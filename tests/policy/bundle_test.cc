@@ -69,6 +69,18 @@ class Bundle : public ::testing::Test {
   LoadOptions options_;
 };
 
+// c2sp.org/signed-note: such a name would make a bundle that nobody can read.
+TEST_F(Bundle, ANameThatNoKeyCanHaveSignsNothing) {
+  Manifest manifest;
+  manifest.serial = 1;
+  manifest.files["a.yaml"] = Sha256Of("x");
+  for (const char* name : {"", "a+b", "a b", "a\nb"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(SignManifest(manifest.ToText(), name, alice_).status()))
+        << name;
+  }
+  EXPECT_TRUE(SignManifest(manifest.ToText(), "secops.example/alice", alice_).ok());
+}
+
 TEST_F(Bundle, SignedByEnoughIsInForceAndNamesWho) {
   Make(5, PolicyText(1), {{"alice", &alice_}, {"bob", &bob_}});
   const LoadResult result = Load();
