@@ -14,9 +14,9 @@ constexpr char kUri[] = "cairn://test.example/h/00000000-0000-4000-8000-00000000
 cairn::collector::Core* MakeCore() {
   using namespace cairn;
   SetLogLevel(static_cast<LogLevel>(0));
-  static std::string dir = "/tmp/session-fuzz-XXXXXX";
+  const char* const base = std::getenv("TMPDIR");
+  std::string dir = std::string(base != nullptr ? base : "/tmp") + "/session-fuzz-XXXXXX";
   if (::mkdtemp(dir.data()) == nullptr) std::abort();
-  std::atexit([] { std::filesystem::remove_all(dir); });
   collector::CoreOptions options{.deployment = "test.example",
                                  .store = dir + "/store",
                                  .hosts_dir = dir + "/hosts",
