@@ -105,6 +105,13 @@ TEST(Block, FlagsTellUrgentAndReceiptsOnly) {
   EXPECT_EQ(builder.flags(), kBlockUrgent);
 }
 
+// Readers look at the first record without asking whether there is one.
+TEST(Block, WithoutRecordsIsRefused) {
+  Block block;
+  block.set_first_sequence(7);
+  EXPECT_FALSE(ParseBlock(block.SerializeAsString(), &block).ok());
+}
+
 TEST(Block, MalformedBytesAreRefused) {
   BlockBuilder builder(true);
   Fill(&builder, nullptr, 300);
