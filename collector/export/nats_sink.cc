@@ -32,6 +32,7 @@ class NatsSink : public Sink {
   absl::Status Open() {
     const std::vector<std::string> urls = absl::StrSplit(options_.urls, ',', absl::SkipEmpty());
     std::vector<const char*> servers;
+    servers.reserve(urls.size());
     for (const std::string& url : urls) servers.push_back(url.c_str());
     RETURN_IF_ERROR(Failed("options", ::natsOptions_Create(&nats_options_)));
     RETURN_IF_ERROR(Failed("servers", ::natsOptions_SetServers(nats_options_, servers.data(),
