@@ -83,9 +83,9 @@ Value SocketTypeName(uint32_t type) {
 }
 
 std::vector<Field> FileRows() {
-  const EventSet* all =
-      ON(({"file.*", "process.exec", "process.memory_exec", "cred.exec", "kernel.module_load",
-           "kernel.kexec", "kernel.bpf", "mac.denial", "agent.tamper_attempt", "audit.other"}));
+  const EventSet* all = ON(({"file.*", "process.exec", "process.memory_exec", "cred.exec",
+                             "kernel.module_load", "kernel.kexec", "kernel.bpf", "kernel.sysctl",
+                             "mac.denial", "agent.tamper_attempt", "audit.other"}));
   const EventSet* fd = ON(({"file.*"}));
   return {
       TEXT("file.path", file().path(), "file.path", all, "path, absolute in the task's root"),
@@ -117,9 +117,10 @@ std::vector<Field> FileRows() {
 }
 
 std::vector<Field> TargetRows() {
-  const EventSet* on = ON(({"file.rename", "file.link", "file.mount", "file.dup"}));
+  const EventSet* on = ON(({"file.create", "file.rename", "file.link", "file.mount", "file.dup"}));
   return {
-      TEXT("target.path", target().path(), "target.path", on, "the new name (rename, link)"),
+      TEXT("target.path", target().path(), "target.path", on,
+           "the new name (rename, link); what a symbolic link says (create)"),
       INT("target.path_length", target().path_length(), "target.path_length", on,
           "bytes of the path, when it is cut"),
       {"target.source", Type::kString, CAIRN_GET(SourceName(event.record->target().source())),
