@@ -225,6 +225,7 @@ class Searcher {
       bare.resize(query_.limit);
     }
     std::vector<uint64_t> only;
+    only.reserve(bare.size());
     for (const auto& [wall_ns, sequence] : bare) only.push_back(sequence);
     std::sort(only.begin(), only.end());
     return ChunkReader(work.log, *work.chunk, true, &only)

@@ -22,6 +22,7 @@ struct TimelineKey {
   uint64_t wall_ns = 0;
   std::string origin;
   uint64_t sequence = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): the check takes a defaulted <=> for a 0
   friend auto operator<=>(const TimelineKey&, const TimelineKey&) = default;
 };
 

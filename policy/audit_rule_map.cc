@@ -146,7 +146,7 @@ class Mapper {
       std::string condition = absl::StrCat(field, " == ", Quoted(path));
       if (tree) {
         condition = absl::StrCat("(", condition, " || ", field, ".startsWith(",
-                                 Quoted(path == "/" ? path : path + "/"), "))");
+                                 Quoted(path == "/" ? path : absl::StrCat(path, "/")), "))");
       }
       one.conditions.push_back(std::move(condition));
     }

@@ -8,6 +8,7 @@ namespace {
 // Sorted, without what another begins: so that one text meets a rule at most once.
 std::vector<absl::string_view> Prefixes(const std::vector<Value>& values) {
   std::vector<absl::string_view> sorted;
+  sorted.reserve(values.size());
   for (const Value& value : values) sorted.push_back(value.view());
   std::sort(sorted.begin(), sorted.end());
   std::vector<absl::string_view> kept;

@@ -133,11 +133,11 @@ SavedPolicy Before(const LoadOptions& options, const CompiledPolicy* current,
 
 // The first that is to be had: what loaded whole before, the parts that add, the floor.
 LoadResult Ladder(const LoadOptions& options, const PolicyFiles& files, const SavedPolicy& before,
-                  std::shared_ptr<const Policy> current, Rung rung) {
+                  const std::shared_ptr<const Policy>& current, Rung rung) {
   LoadResult result;
   result.rung = Rung::kLastKnownGood;
   if (Compiled(current) != nullptr && rung <= Rung::kLastKnownGood) {
-    result.policy = std::move(current);
+    result.policy = current;
     return result;
   }
   result.policy = LastGood(before, options);
@@ -156,7 +156,7 @@ LoadResult Ladder(const LoadOptions& options, const PolicyFiles& files, const Sa
 
 }  // namespace
 
-LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current,
+LoadResult LoadPolicy(const LoadOptions& options, const std::shared_ptr<const Policy>& current,
                       Rung rung) {
   std::vector<Problem> problems;
   PolicyChange change;
@@ -198,11 +198,11 @@ absl::Status CheckReservedKeys(const std::vector<std::string>& keys) {
 }
 
 LoadResult LoadPolicy(const std::string& dir, absl::string_view environment,
-                      std::shared_ptr<const Policy> current) {
+                      const std::shared_ptr<const Policy>& current) {
   LoadOptions options;
   options.dir = dir;
   options.environment = std::string(environment);
-  return LoadPolicy(options, std::move(current));
+  return LoadPolicy(options, current);
 }
 
 }  // namespace cairn::policy

@@ -108,10 +108,10 @@ absl::Status CheckReservedKeys(const std::vector<std::string>& keys);
 // only a policy that once loaded whole is the last-known-good. Never fails: the ladder ends at the
 // floor, which is compiled in. No policy file at all is a failure too: an empty file asks for the
 // floor alone, a missing one does not. Any thread.
-LoadResult LoadPolicy(const LoadOptions& options, std::shared_ptr<const Policy> current,
+LoadResult LoadPolicy(const LoadOptions& options, const std::shared_ptr<const Policy>& current,
                       Rung rung = Rung::kConfigured);
 LoadResult LoadPolicy(const std::string& dir, absl::string_view environment,
-                      std::shared_ptr<const Policy> current);
+                      const std::shared_ptr<const Policy>& current);
 
 // The floor as YAML, in the language of a policy file. Lives for ever.
 absl::string_view FloorText();
