@@ -13,8 +13,8 @@
 namespace cairn::ledger {
 namespace {
 
-// Small enough to be hashed while it is still in the second-level cache.
-constexpr size_t kReadBytes = 128 << 10;
+// Reads are few beside the hashing of what they bring.
+constexpr size_t kReadBytes = 256 << 10;
 
 // What was read, into the range before where it continues that.
 void AddRedacted(const BlockRange& range, std::vector<BlockRange>* ranges) {

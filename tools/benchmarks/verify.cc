@@ -1,16 +1,25 @@
 // How fast `cairn verify` reads: bytes of segments a second, on one thread and on all, beside raw
-// SHA-256 of the same minute (in-process, and what `openssl speed` says).
+// SHA-256 of the same minute on as many (in-process, and what `openssl speed` says). And how much
+// memory it takes as logs grow.
+//
+//   bench_verify                     the speeds
+//   bench_verify --records N...      the peak memory (VmHWM) for logs of so many records
 #include <openssl/evp.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "ledger/ledger.h"
 #include "ledger/verifier.h"
@@ -32,17 +41,24 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// MB a second over 16 KiB pieces, as `openssl speed -evp sha256 -bytes 16384` measures it.
-double Sha256Speed() {
-  const std::string data(16384, 'x');
-  unsigned char digest[32];
-  const EVP_MD* const sha256 = EVP_sha256();
+// MB a second over 16 KiB pieces, as `openssl speed -evp sha256 -bytes 16384` measures it, of all
+// threads together.
+double Sha256Speed(int threads) {
   constexpr int kCalls = 20000;
+  const auto hash = [] {
+    const std::string data(16384, 'x');
+    unsigned char digest[32];
+    const EVP_MD* const sha256 = EVP_sha256();
+    for (int i = 0; i < kCalls; ++i) {
+      EVP_Digest(data.data(), data.size(), digest, nullptr, sha256, nullptr);
+    }
+  };
   const double start = Now();
-  for (int i = 0; i < kCalls; ++i) {
-    EVP_Digest(data.data(), data.size(), digest, nullptr, sha256, nullptr);
-  }
-  return kCalls * 16384.0 / (Now() - start) / 1e6;
+  std::vector<std::thread> others;
+  for (int i = 1; i < threads; ++i) others.emplace_back(hash);
+  hash();
+  for (std::thread& other : others) other.join();
+  return threads * kCalls * 16384.0 / (Now() - start) / 1e6;
 }
 
 struct Case {
@@ -51,9 +67,10 @@ struct Case {
   bool compress;
   uint64_t segments;
   uint64_t segment_bytes;
+  uint64_t records = 0;  // not 0: so many, all alike
 };
 
-// Writes that many segments; returns the key to verify them with.
+// Writes that many segments or records; returns the key to verify them with.
 VerifierKey MakeLog(const Case& what, const std::string& dir) {
   LedgerOptions options;
   options.dir = dir;
@@ -73,10 +90,11 @@ VerifierKey MakeLog(const Case& what, const std::string& dir) {
   record.set_type(FILE_OPEN);
   record.set_ret(3);
   uint64_t noise = 1;
-  for (uint64_t i = 0; ledger.stats().epoch < what.segments; ++i) {
-    std::string* path = record.mutable_file()->mutable_path();
+  std::string* path = record.mutable_file()->mutable_path();
+  for (uint64_t i = 0; what.records > 0 ? i < what.records : ledger.stats().epoch < what.segments;
+       ++i) {
     path->assign("/srv/data/");
-    while (path->size() < 250) {
+    while (what.records == 0 && path->size() < 250) {
       noise = noise * 6364136223846793005u + 1442695040888963407u;
       absl::StrAppend(path, absl::Hex(noise >> 40), "/data/");
     }
@@ -107,44 +125,94 @@ void Run(const Case& what, const std::string& dir) {
   std::vector<double> sha;
   std::vector<double> one;
   std::vector<double> many;
-  std::vector<double> ratios;
+  std::vector<double> one_of_sha;
+  std::vector<double> many_of_sha;
   Report report;
   Verify(dir, key, all, &report);  // into the page cache
   for (int round = 0; round < kRounds; ++round) {
-    sha.push_back(Sha256Speed());
+    sha.push_back(Sha256Speed(1));
     one.push_back(Verify(dir, key, 1, &report));
+    one_of_sha.push_back(one.back() / sha.back());
+    const double sha_many = Sha256Speed(all);
     many.push_back(Verify(dir, key, all, &report));
-    ratios.push_back(one.back() / sha.back());
+    many_of_sha.push_back(many.back() / sha_many);
   }
   std::filesystem::remove_all(dir);
   std::printf(
       "%-24s %3zu x %4.0f MiB %9zu records  SHA-256 %5.0f MB/s  1 thread %5.0f = %3.0f %%  "
-      "%d threads %5.0f = %.2fx\n",
+      "%d threads %5.0f = %3.0f %% of SHA-256 on as many\n",
       what.name, static_cast<size_t>(report.segments),
       static_cast<double>(report.bytes) / static_cast<double>(report.segments) / (1 << 20),
-      static_cast<size_t>(report.records), Median(sha), Median(one), 100 * Median(ratios), all,
-      Median(many), Median(many) / Median(one));
+      static_cast<size_t>(report.records), Median(sha), Median(one), 100 * Median(one_of_sha), all,
+      Median(many), 100 * Median(many_of_sha));
   std::fflush(stdout);
 }
 
-}  // namespace
+// In a process of its own, which has done nothing else.
+void PrintPeakMemory(const std::string& dir, const std::string& vkey) {
+  const auto key = VerifierKey::Parse(vkey);
+  if (!key.ok()) std::exit(1);
+  Report report;
+  const double speed =
+      Verify(dir, *key, static_cast<int>(std::thread::hardware_concurrency()), &report);
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line) && !absl::StartsWith(line, "VmHWM:")) continue;
+  std::printf("%11zu records %3zu segments %6.0f MB at %5.0f MB/s  %s\n",
+              static_cast<size_t>(report.records), static_cast<size_t>(report.segments),
+              static_cast<double>(report.bytes) / 1e6, speed, line.c_str());
+}
 
-void Main() {
+void RunMemory(uint64_t records, const std::string& dir) {
+  const VerifierKey key = MakeLog({"alike, compressed", 1 << 30, true, 0, 64 << 20, records}, dir);
+  const std::string vkey = key.ToString();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl("/proc/self/exe", "bench_verify", "--verify", dir.c_str(), vkey.c_str(), nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || status != 0) std::exit(1);
+  std::filesystem::remove_all(dir);
+}
+
+void RunSpeeds(const std::string& dir) {
   std::fflush(stdout);
   if (std::system("openssl speed -evp sha256 -bytes 16384 -seconds 1 2>/dev/null | tail -n 1") !=
       0) {
     std::puts("openssl speed: not to be had");
   }
-  const char* base = std::getenv("TMPDIR");
-  std::string dir = absl::StrCat(base != nullptr ? base : "/tmp", "/cairn-bench-XXXXXX");
-  if (::mkdtemp(dir.data()) == nullptr) std::exit(1);
   const Case cases[] = {{"blocks of 60 KiB", 1 << 30, false, 4, 64 << 20},
                         {"the same, compressed", 1 << 30, true, 4, 64 << 20},
                         {"one record a block", 1, false, 2, 64 << 20}};
-  for (const Case& what : cases) Run(what, dir + "/log");
+  for (const Case& what : cases) Run(what, dir);
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  const std::string mode = argc > 1 ? argv[1] : "";
+  if (mode == "--verify" && argc == 4) {
+    PrintPeakMemory(argv[2], argv[3]);
+    return 0;
+  }
+  if ((mode != "" && mode != "--records") || (mode == "--records" && argc == 2)) {
+    std::fputs("usage: bench_verify [--records N...]\n", stderr);
+    return 5;
+  }
+  const char* base = std::getenv("TMPDIR");
+  std::string dir = absl::StrCat(base != nullptr ? base : "/tmp", "/cairn-bench-XXXXXX");
+  if (::mkdtemp(dir.data()) == nullptr) return 1;
+  if (mode.empty()) RunSpeeds(dir + "/log");
+  for (int i = 2; i < argc; ++i) {
+    uint64_t records = 0;
+    if (!absl::SimpleAtoi(argv[i], &records) || records == 0) return 5;
+    RunMemory(records, dir + "/log");
+  }
   std::filesystem::remove_all(dir);
+  return 0;
 }
 
 }  // namespace cairn::ledger
 
-int main() { cairn::ledger::Main(); }
+int main(int argc, char** argv) { return cairn::ledger::Main(argc, argv); }
