@@ -24,6 +24,10 @@ class ThreeWays : public policy::Policy {
         decision->rules.push_back(&rule_);
         decision->severity = SEVERITY_HIGH;
         break;
+      case AUTH_LOGIN:
+        decision->verdict = policy::Verdict::kRecord;
+        decision->capture.level = policy::LEVEL_MINIMAL;
+        break;
       case FILE_OPEN:
         decision->verdict = policy::Verdict::kCount;
         break;
@@ -157,6 +161,36 @@ TEST_F(RecorderTest, AuditEventOfAKnownActBecomesALink) {
   }
   EXPECT_EQ(links, std::vector<uint64_t>{sequence});
   EXPECT_EQ(execs, 3);
+}
+
+// "minimal" leaves out the kernel's words and what has no field of its own, nothing else.
+TEST_F(RecorderTest, MinimalRecordsHaveNoRawText) {
+  for (const EventType type : {AUTH_LOGIN, PROCESS_EXEC}) {
+    Record record;
+    record.set_type(type);
+    record.set_source(SOURCE_AUDIT);
+    record.mutable_audit()->set_account("alice");
+    record.mutable_audit()->set_text("type=USER_LOGIN msg=…");
+    record.mutable_audit()->set_text_length(21);
+    (*record.mutable_audit()->mutable_fields())["id"] = "0";
+    recorder_->Take({now_ns_, &record, nullptr});
+  }
+  ASSERT_TRUE(ledger_->Close("stop").ok());
+  auto reader = ledger::LogReader::Open(dir_.path());
+  ASSERT_TRUE(reader.ok());
+  int seen = 0;
+  ledger::LoggedRecord logged;
+  while (*(*reader)->Next(&logged) == ledger::ReadEnd::kRecord) {
+    if (!logged.record->has_audit()) continue;
+    const Audit& audit = logged.record->audit();
+    const bool minimal = logged.record->type() == AUTH_LOGIN;
+    EXPECT_EQ(audit.text().empty(), minimal);
+    EXPECT_EQ(audit.text_length() == 0, minimal);
+    EXPECT_EQ(audit.fields().empty(), minimal);
+    EXPECT_EQ(audit.account(), "alice");
+    ++seen;
+  }
+  EXPECT_EQ(seen, 2);
 }
 
 TEST_F(RecorderTest, OwnRecordsAreKeptWhateverThePolicySays) {

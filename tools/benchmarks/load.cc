@@ -18,6 +18,8 @@
 #include <map>
 #include <string>
 
+#include "absl/strings/numbers.h"
+
 namespace {
 
 double Now() {
@@ -81,12 +83,13 @@ int main(int argc, char** argv) {
                                                                {"files", Files},
                                                                {"spawn", Spawn},
                                                                {"getppid", GetPpid}};
-  if (argc != 4 || !kKinds.contains(argv[1])) {
+  long count = 0;
+  int workers = 0;
+  if (argc != 4 || !kKinds.contains(argv[1]) || !absl::SimpleAtoi(argv[2], &count) ||
+      !absl::SimpleAtoi(argv[3], &workers)) {
     fputs("usage: bench_load openclose|rdwr|files|spawn|getppid COUNT WORKERS\n", stderr);
     return 5;
   }
-  const long count = atol(argv[2]);
-  const int workers = atoi(argv[3]);
   const double start = Now();
   for (int i = 0; i < workers; ++i) {
     if (fork() == 0) {

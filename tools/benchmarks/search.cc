@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "collector/export/exporter.h"
 #include "ledger/ledger.h"
@@ -180,6 +181,10 @@ int Main(int gib, std::string dir) {
 }  // namespace cairn
 
 int main(int argc, char** argv) {
-  return cairn::Main(argc > 1 ? std::atoi(argv[1]) : 10,
-                     argc > 2 ? argv[2] : std::filesystem::temp_directory_path().string());
+  int gib = 10;
+  if (argc > 1 && !absl::SimpleAtoi(argv[1], &gib)) {
+    std::fputs("usage: bench_search [GIB [DIR]]\n", stderr);
+    return 5;
+  }
+  return cairn::Main(gib, argc > 2 ? argv[2] : std::filesystem::temp_directory_path().string());
 }
