@@ -210,14 +210,9 @@ absl::Status Daemon::OpenLog() {
     ASSIGN_OR_RETURN(ledger::VerifierKey vkey, ledger::VerifierKey::Parse(text));
     collectors.push_back(std::move(vkey));
   }
-  std::vector<ledger::VerifierKey> archivers;
-  for (const std::string& text : config_.receipts().archived_by()) {
-    ASSIGN_OR_RETURN(ledger::VerifierKey vkey, ledger::VerifierKey::Parse(text));
-    archivers.push_back(std::move(vkey));
-  }
   const ledger::VerifierKey log_key = {origin_, ledger::SignatureType::kEd25519, key.public_key()};
   ASSIGN_OR_RETURN(receipts_, Receipts::Watch(log_dir_ + "/receipts", log_key, collectors,
-                                              archivers, config_.receipts().archived()));
+                                              config_.receipts().archived()));
   if (!Watch(epoll_.get(), receipts_->wait_fd(), EPOLLIN)) return ErrnoStatus(errno, "epoll");
   return absl::OkStatus();
 }

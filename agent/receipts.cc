@@ -52,19 +52,16 @@ void GiveToShipper(const std::string& dir) {
 }  // namespace
 
 Receipts::Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
-                   std::vector<ledger::VerifierKey> collectors,
-                   std::vector<ledger::VerifierKey> archivers, bool only_archived)
+                   std::vector<ledger::VerifierKey> collectors, bool only_archived)
     : dir_(std::move(dir)),
       inotify_(std::move(inotify)),
       log_key_(std::move(log_key)),
       collectors_(std::move(collectors)),
-      archivers_(std::move(archivers)),
-      only_archived_(only_archived || !archivers_.empty()) {}
+      only_archived_(only_archived) {}
 
 absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
     const std::string& dir, ledger::VerifierKey log_key,
-    std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers,
-    bool only_archived) {
+    std::vector<ledger::VerifierKey> collectors, bool only_archived) {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir, 0750));
   GiveToShipper(dir);
   Fd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -74,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Receipts>> Receipts::Watch(
     return ErrnoStatus(errno, absl::StrCat("watch ", dir));
   }
   return absl::WrapUnique(new Receipts(dir, std::move(inotify), std::move(log_key),
-                                       std::move(collectors), std::move(archivers), only_archived));
+                                       std::move(collectors), only_archived));
 }
 
 std::vector<ReceiptSeen> Receipts::Read(uint64_t size, std::string* error) {
@@ -100,18 +97,15 @@ void Receipts::ReadOne(const std::string& name, uint64_t size, std::vector<Recei
   if (bytes.empty()) return;
   const auto note = ledger::Note::Parse(bytes);
   if (!note.ok()) return;
-  const auto take = [&](const ledger::VerifierKey& signer, bool archived) {
+  const bool archived = absl::EndsWith(name, kArchivedSuffix);
+  for (const ledger::VerifierKey& collector : collectors_) {
     ReceiptSeen receipt;
-    if (!Take(*note, bytes, signer, archived, size, &receipt, error)) return;
+    if (!Take(*note, bytes, collector, archived, size, &receipt, error)) continue;
     const auto same = std::find_if(seen->begin(), seen->end(), [&](const ReceiptSeen& other) {
-      return other.collector() == signer.name;
+      return other.collector() == collector.name;
     });
     same == seen->end() ? seen->push_back(std::move(receipt)) : void(*same = std::move(receipt));
-  };
-  // With archivers only their word counts.
-  const bool archived = archivers_.empty() && absl::EndsWith(name, kArchivedSuffix);
-  for (const ledger::VerifierKey& collector : collectors_) take(collector, archived);
-  for (const ledger::VerifierKey& archiver : archivers_) take(archiver, true);
+  }
 }
 
 bool Receipts::Take(const ledger::Note& note, const std::string& bytes,

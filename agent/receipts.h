@@ -21,12 +21,11 @@ namespace cairn::agent {
 class Receipts {
  public:
   // Watches `dir` (made 0750 if missing, given to user `cairn-shipper` where there is one). A
-  // cosignature by one of `archivers`, or a file NAME.archived, means archived; where there are
-  // archivers, or with `only_archived`, nothing else allows to delete.
+  // receipt in a file NAME.archived is of what is archived; with `only_archived` nothing else
+  // allows to delete.
   static absl::StatusOr<std::unique_ptr<Receipts>> Watch(
       const std::string& dir, ledger::VerifierKey log_key,
-      std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers = {},
-      bool only_archived = false);
+      std::vector<ledger::VerifierKey> collectors, bool only_archived = false);
 
   int wait_fd() const { return inotify_.get(); }
 
@@ -39,7 +38,7 @@ class Receipts {
   // Blocks that some collector vouches for.
   uint64_t covered() const;
   bool expected() const { return !collectors_.empty(); }
-  // The receipt that allows the most to be deleted: archived, where anybody archives.
+  // The receipt that allows the most to be deleted.
   struct Deletable {
     uint64_t size = 0;  // blocks; 0: nothing may be deleted
     std::string note;
@@ -48,8 +47,7 @@ class Receipts {
 
  private:
   Receipts(std::string dir, Fd inotify, ledger::VerifierKey log_key,
-           std::vector<ledger::VerifierKey> collectors, std::vector<ledger::VerifierKey> archivers,
-           bool only_archived);
+           std::vector<ledger::VerifierKey> collectors, bool only_archived);
   // One file's receipt by `signer`; false when it is none, or not newer than that one's newest.
   bool Take(const ledger::Note& note, const std::string& bytes, const ledger::VerifierKey& signer,
             bool archived, uint64_t size, ReceiptSeen* receipt, std::string* error);
@@ -60,7 +58,6 @@ class Receipts {
   const Fd inotify_;
   const ledger::VerifierKey log_key_;
   const std::vector<ledger::VerifierKey> collectors_;
-  const std::vector<ledger::VerifierKey> archivers_;
   const bool only_archived_;
   std::map<std::string, ReceiptSeen> newest_;
   Deletable deletable_;

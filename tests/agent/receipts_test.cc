@@ -103,5 +103,42 @@ TEST_F(ReceiptsTest, AReceiptFromTheFutureIsAnAlarmNotAReceipt) {
   EXPECT_EQ(receipts_->covered(), 0u);
 }
 
+// What may be deleted, by how a receipt came and by what the configuration wants.
+TEST_F(ReceiptsTest, OnlyWhatIsArchivedMayGoWhereThatIsWanted) {
+  auto strict = Receipts::Watch(Dir(), log_key_, {collector_key_}, /*only_archived=*/true);
+  ASSERT_TRUE(strict.ok()) << strict.status();
+  const auto read = [&] {
+    Read();
+    return (*strict)->Read(100, &error_);
+  };
+  Write("c", Note(9, log_, collector_));
+  ASSERT_EQ(read().size(), 1u);
+  EXPECT_EQ(receipts_->deletable().size, 9u);
+  EXPECT_EQ((*strict)->deletable().size, 0u) << "held, not archived";
+  EXPECT_EQ((*strict)->covered(), 9u) << "a receipt all the same";
+
+  Write("x.archived", Note(8, log_, stranger_));
+  read();
+  EXPECT_EQ((*strict)->deletable().size, 0u) << "of a collector nobody named";
+
+  const std::string archived = Note(5, log_, collector_);
+  Write("c.archived", archived);
+  EXPECT_TRUE(read().empty()) << "older than what is known: no news of its own";
+  EXPECT_EQ((*strict)->deletable().size, 5u);
+  EXPECT_EQ((*strict)->deletable().note, archived);
+  EXPECT_EQ(receipts_->deletable().size, 9u);
+
+  Write("c.archived", Note(12, log_, collector_));
+  const auto seen = read();
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_TRUE(seen[0].archived());
+  EXPECT_EQ((*strict)->deletable().size, 12u);
+  EXPECT_EQ(receipts_->deletable().size, 12u);
+
+  Write("c.archived", Note(101, log_, collector_));
+  read();
+  EXPECT_EQ((*strict)->deletable().size, 12u) << "beyond this log: an alarm, no leave to delete";
+}
+
 }  // namespace
 }  // namespace cairn::agent
