@@ -64,6 +64,7 @@ int Run() {
     with_cairn.push_back(NsPerCall());
   }
   std::vector<double> ratios;
+  ratios.reserve(kRounds);
   for (int i = 0; i < kRounds; ++i) {
     ratios.push_back((with_cairn[i] - base[i]) / std::max(with_empty[i] - base[i], 1.0));
   }
