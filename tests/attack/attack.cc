@@ -28,6 +28,8 @@ absl::string_view Name(Anchor anchor) {
       return "collector";
     case Anchor::kAuditor:
       return "receipt and recipient key";
+    case Anchor::kTpm:
+      return "TPM counter";
     case Anchor::kNothing:
       break;
   }

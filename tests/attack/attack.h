@@ -22,6 +22,7 @@ enum class Anchor {
   kReceipt,    // a receipt, wherever it is kept
   kCollector,  // the collector, or what it holds
   kAuditor,    // the private key of a recipient, once the epoch's opening was receipted
+  kTpm,        // the counter of the host's TPM
   kNothing,    // nothing: docs/threat-model.md must say so
 };
 // Names the anchor in the test's output and in its report.

@@ -2,72 +2,28 @@
 #include "ledger/tpm.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 
-#include "absl/strings/str_cat.h"
 #include "ledger/key.h"
+#include "tests/ledger/swtpm.h"
 #include "tests/ledger/test_log.h"
-
-extern char** environ;
 
 namespace cairn::ledger {
 namespace {
 
-constexpr char kSwtpm[] = "/usr/bin/swtpm";
-
-// One life of an emulated TPM; its state stays in `dir`.
-class Emulator {
- public:
-  explicit Emulator(const std::string& dir) : path_(absl::StrCat(dir, "/swtpm.sock")) {
-    const std::string state = absl::StrCat("dir=", dir);
-    const std::string server = absl::StrCat("type=unixio,path=", path_);
-    const std::string control = absl::StrCat("type=unixio,path=", path_, ".ctrl");
-    std::string words[] = {"swtpm",
-                           "socket",
-                           "--tpm2",
-                           "--tpmstate",
-                           state,
-                           "--server",
-                           server,
-                           "--ctrl",
-                           control,
-                           "--flags",
-                           "not-need-init,startup-clear"};
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    if (::posix_spawn(&pid_, kSwtpm, nullptr, nullptr, argv.data(), environ) != 0) pid_ = -1;
-    for (int i = 0; i < 1000 && !std::filesystem::exists(path_); ++i) ::usleep(10'000);
-  }
-  ~Emulator() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGTERM);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  std::string tcti() const { return absl::StrCat("swtpm:path=", path_); }
-
- private:
-  const std::string path_;
-  pid_t pid_ = -1;
-};
-
 class TpmTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (::access(kSwtpm, X_OK) != 0) GTEST_SKIP() << "SKIPPED: no " << kSwtpm << " (apt: swtpm)";
-    emulator_ = std::make_unique<Emulator>(dir_.path());
+    if (!Swtpm::Installed()) GTEST_SKIP() << "SKIPPED: no swtpm (apt: swtpm)";
+    emulator_ = std::make_unique<Swtpm>(dir_.path());
     auto tpm = Tpm::Open(emulator_->tcti());
     ASSERT_TRUE(tpm.ok()) << tpm.status();
     tpm_ = *std::move(tpm);
   }
 
   TempDir dir_;
-  std::unique_ptr<Emulator> emulator_;
+  std::unique_ptr<Swtpm> emulator_;
   std::unique_ptr<Tpm> tpm_;
 };
 
@@ -90,7 +46,7 @@ TEST_F(TpmTest, OpensWhatItSealedAndNothingElse) {
   }
 
   TempDir elsewhere;
-  const Emulator other_machine(elsewhere.path());
+  const Swtpm other_machine(elsewhere.path());
   auto other = Tpm::Open(other_machine.tcti());
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_TRUE(absl::IsUnavailable((*other)->Unseal(*sealed).status()));
