@@ -162,14 +162,6 @@ absl::StatusOr<std::string> Archive::Fetch(const std::string& log, const Pin& pi
   return bytes;
 }
 
-absl::Status Archive::PutShared(const std::string& name, absl::string_view text) {
-  return s3_.Put(options_.claims_bucket, ".cairn/" + name, text, {}).status();
-}
-
-absl::StatusOr<std::string> Archive::GetShared(const std::string& name) {
-  return s3_.Get(options_.claims_bucket, ".cairn/" + name, "", kMaxPin);
-}
-
 absl::StatusOr<ArchivedLog> ArchivedLog::Parse(absl::string_view url) {
   const std::vector<std::string> parts =
       absl::StrSplit(absl::StripSuffix(absl::StripPrefix(url, "s3://"), "/"), '/');

@@ -47,10 +47,6 @@ class Archive {
   // The segment's bytes. DataLoss: not those that were pinned.
   absl::StatusOr<std::string> Fetch(const std::string& log, const Pin& pin);
 
-  // Small things that collectors of one archive share, in the claims bucket: replaced at will.
-  absl::Status PutShared(const std::string& name, absl::string_view text);
-  absl::StatusOr<std::string> GetShared(const std::string& name);
-
  private:
   absl::StatusOr<Pin> Record(const std::string& log, const Pin& pin);
 
