@@ -36,39 +36,52 @@ bool Is(const uint8_t* at, const Masked& masked) {
   return true;
 }
 
-// How many of `keys` stand in writable memory of this process.
-size_t CountInImage(const std::vector<Masked>& keys) {
+struct Image {
+  size_t keys = 0;         // of those looked for
+  bool all_locked = true;  // in memory that is neither swapped nor dumped
+};
+
+// Which of `keys` stand in writable memory of this process. Flags of smaps as proc(5) has them: lo
+// locked in memory, dd not in core dumps.
+Image FindInImage(const std::vector<Masked>& keys) {
+  Image image;
   std::set<size_t> found;
   std::vector<bool> begins(1 << 16);  // by a key's first two bytes
   for (const Masked& key : keys) {
     begins[static_cast<uint8_t>(~key[0]) << 8 | static_cast<uint8_t>(~key[1])] = true;
   }
-  std::ifstream maps("/proc/self/maps");
+  std::ifstream maps("/proc/self/smaps");
   std::FILE* const memory = std::fopen("/proc/self/mem", "rb");
   std::string line;
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  char rights[5] = {};
+  bool special = false;
   constexpr size_t kPiece = 1 << 20;
   const auto piece = std::make_unique<uint8_t[]>(kPiece + 32);
   while (memory != nullptr && std::getline(maps, line)) {
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    char rights[5] = {};
-    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &begin, &end, rights) != 3 ||
-        rights[1] != 'w' || absl::StrContains(line, "[v")) {
-      continue;
+    if (line.find('-') < line.find(':') && line.find('-') < line.find(' ')) {  // a new mapping
+      std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &begin, &end, rights);
+      special = absl::StrContains(line, "[v");
     }
+    if (!absl::StartsWith(line, "VmFlags:") || rights[1] != 'w' || special) continue;
+    const bool locked = absl::StrContains(line, " lo") && absl::StrContains(line, " dd");
     for (uint64_t at = begin; at < end; at += kPiece) {
       const size_t want = std::min<uint64_t>(kPiece + 31, end - at);
       const ssize_t n = ::pread(::fileno(memory), piece.get(), want, static_cast<off_t>(at));
       for (ssize_t i = 0; i + 32 <= n; ++i) {
         if (!begins[piece[i] << 8 | piece[i + 1]]) continue;
         for (size_t k = 0; k < keys.size(); ++k) {
-          if (Is(piece.get() + i, keys[k])) found.insert(k);
+          if (!Is(piece.get() + i, keys[k])) continue;
+          found.insert(k);
+          image.all_locked = image.all_locked && locked;
         }
       }
     }
   }
   if (memory != nullptr) std::fclose(memory);
-  return found.size();
+  image.keys = found.size();
+  return image;
 }
 
 // The keys of a log's blocks, from K_s as an auditor opens it (in a child's memory, not in ours).
@@ -134,9 +147,20 @@ TEST(ForgottenKey, TheProcessImageHoldsTheKeyOfNowAndNoneBefore) {
   std::copy(auditor.data(), auditor.data() + 32, plain);
   const std::vector<Masked> keys = KeysOf(log.dir.path(), plain, blocks + 1);
   ASSERT_EQ(keys.size(), blocks + 1);
-  // That the search finds what is there: the key of the next block is.
-  EXPECT_EQ(CountInImage({keys.back()}), 1u);
-  EXPECT_EQ(CountInImage({keys.begin(), keys.end() - 1}), 0u) << "an old tag key was not wiped";
+  // That the search finds what is there: the key of the next block is, and an old one in a piece
+  // of heap memory, at any alignment, is until it is wiped.
+  const Image now = FindInImage({keys.back()});
+  EXPECT_EQ(now.keys, 1u);
+  EXPECT_TRUE(now.all_locked) << "the key of now may be swapped or dumped";
+  for (const size_t shift : {0, 1, 7, 31}) {
+    const auto heap = std::make_unique<uint8_t[]>(4096);
+    for (size_t i = 0; i < 32; ++i) heap[shift + i] = static_cast<uint8_t>(~keys.front()[i]);
+    const Image planted = FindInImage({keys.front()});
+    EXPECT_EQ(planted.keys, 1u) << "shifted by " << shift;
+    EXPECT_FALSE(planted.all_locked);
+    Wipe(heap.get(), 4096);
+  }
+  EXPECT_EQ(FindInImage({keys.begin(), keys.end() - 1}).keys, 0u) << "an old tag key was not wiped";
 }
 
 }  // namespace
