@@ -73,6 +73,7 @@ class Daemon {
   std::string origin_;
   std::string log_dir_;
   uint64_t started_wall_ns_ = 0;
+  bool rings_left_ = false;  // by the run before, when the log was opened
 
   // Declared in the order they depend on each other; destroyed in reverse.
   std::unique_ptr<ledger::Tpm> tpm_;  // null: none

@@ -15,6 +15,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/capture/pins.h"
 #include "agent/clock.h"
 #include "agent/daemon.h"
 #include "agent/own_records.h"
@@ -31,6 +32,11 @@ namespace cairn::agent {
 namespace {
 
 constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr const char* kRingsKept =
+    "kernel events that were not written yet are in the pinned rings and follow, or are counted; "
+    "audit messages and the agent's own records since then are unknown";
+constexpr const char* kRingsGone =
+    "the pinned rings were not taken over: all since the time that agent.recovery names is unknown";
 
 absl::StatusOr<Fd> TakeSignals() {
   sigset_t set;
@@ -177,6 +183,7 @@ absl::StatusOr<ledger::OpenedLog> Daemon::OpenNewestLog(ledger::SigningKey* key)
   ASSIGN_OR_RETURN(const std::string uuid, LoadHostUuid(keys));
   ASSIGN_OR_RETURN(*key, ledger::SigningKey::Load(path, tpm_.get()));
   ledger::LedgerOptions options = OptionsOf(config_);
+  if (rings_left_) options.kept = kRingsKept;
   options.origin = absl::StrCat(config_.deployment(), "/h/", uuid);
   options.tpm = tpm_.get();
   absl::StatusOr<ledger::SigningKey> next = ledger::SigningKey::Load(next_path, tpm_.get());
@@ -196,6 +203,10 @@ absl::StatusOr<ledger::OpenedLog> Daemon::OpenNewestLog(ledger::SigningKey* key)
 
 absl::Status Daemon::OpenLog() {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), config_.log().dir(), 0750));
+  const config::Capture& capture = config_.capture();
+  rings_left_ = capture_ == nullptr && !capture.pin_dir().empty() &&
+                capture.backend() != "audit-only" &&
+                capture::Pins::Left(capture.pin_dir(), capture.ring_bytes()) != 0;
   ShareWithReaders(config_.log().dir());
   RETURN_IF_ERROR(OpenTpm());
   ledger::SigningKey key = ledger::SigningKey::Generate();
@@ -268,6 +279,14 @@ absl::Status Daemon::OpenReloader(policy::LoadOptions load, policy::LoadResult f
 // What the kernel kept while no cairnd ran comes out of the rings next.
 void Daemon::TakeOver() {
   const uint64_t from_ns = capture_->resumed_from_ns();
+  if (from_ns == 0 && rings_left_) {
+    Record record;
+    record.set_type(AGENT_RECOVERY);
+    record.set_source(SOURCE_AGENT);
+    record.mutable_recovery()->set_how("interrupted");
+    record.mutable_recovery()->set_detail(absl::StrCat(kRingsGone, ": ", capture_->pins()));
+    TakeOwn(record, true);
+  }
   if (from_ns == 0) return;
   const absl::Status read = resume_.Read(log_dir_, BootId(), from_ns);
   if (!read.ok()) LogError("what was recorded since ", from_ns, " ns: ", read.message());

@@ -82,10 +82,15 @@ absl::Status WriteFileDurably(Io* io, const std::string& dir, const std::string&
   const std::string temporary = absl::StrCat(dir, "/.", name, ".tmp");
   const std::string final_path = absl::StrCat(dir, "/", name);
   {
-    ASSIGN_OR_RETURN(const Fd fd,
-                     OpenFile(io, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
-    RETURN_IF_ERROR(WriteAll(io, fd.get(), data, temporary));
-    if (io->Fdatasync(fd.get()) != 0) {
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+    absl::StatusOr<Fd> fd = OpenFile(io, temporary, flags, mode);
+    // One that a kill left may be read-only, for root without CAP_DAC_OVERRIDE, too.
+    if (absl::IsPermissionDenied(fd.status()) && io->Unlink(temporary.c_str()) == 0) {
+      fd = OpenFile(io, temporary, flags, mode);
+    }
+    if (!fd.ok()) return fd.status();
+    RETURN_IF_ERROR(WriteAll(io, fd->get(), data, temporary));
+    if (io->Fdatasync(fd->get()) != 0) {
       return ErrnoStatus(errno, absl::StrCat("fdatasync ", temporary));
     }
   }

@@ -119,6 +119,10 @@ void Ledger::AppendBeginnings(const Recovered& recovered) {
     Record record;
     record.set_type(AGENT_RECOVERY);
     *record.mutable_recovery() = recovered.record;
+    if (!options_.kept.empty()) {
+      std::string* detail = record.mutable_recovery()->mutable_detail();
+      absl::StrAppend(detail, detail->empty() ? "" : "; ", options_.kept);
+    }
     AppendOwn(record, true);
   }
   if (options_.rotation.has_value() && recovered.state.size == 0) {

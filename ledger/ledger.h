@@ -54,7 +54,8 @@ struct LedgerOptions {
   std::vector<std::string> recipients;  // X25519 public keys, 32 bytes each
   Predecessor from;
   std::optional<KeyRotation> rotation;  // by which the predecessor's key names ours
-  Tpm* tpm = nullptr;                   // counts epochs; not owned
+  std::string kept;    // what outlived a run that did not end well, for agent.recovery; "": nothing
+  Tpm* tpm = nullptr;  // counts epochs; not owned
   LedgerLimits limits;
   Io* io = Io::Real();                     // not owned
   std::function<uint64_t()> boot_time_ns;  // CLOCK_BOOTTIME, the default; tests replace it

@@ -16,7 +16,8 @@ void AuditSerials::See(uint64_t serial, uint64_t now_ns) {
   highest_ = std::max(highest_, serial);
 }
 
-AuditGap AuditSerials::TakeGap(uint64_t now_ns) {
+AuditGap AuditSerials::TakeGap(uint64_t now_ns, bool last) {
+  if (last) AdvanceTo(highest_);
   if (now_ns >= mark_ns_ + kPatienceNs) {
     AdvanceTo(mark_);
     mark_ = highest_;

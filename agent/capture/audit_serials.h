@@ -27,7 +27,8 @@ class AuditSerials {
   void See(uint64_t serial, uint64_t now_ns);
 
   // The serials given up since the last call, as one range; missing == 0 when there are none.
-  AuditGap TakeGap(uint64_t now_ns);
+  // `last`: nothing more comes, so nothing is waited for.
+  AuditGap TakeGap(uint64_t now_ns, bool last = false);
 
   // Forgets everything: the stream starts anew (a new kernel, a socket reopened).
   void Reset() { *this = AuditSerials(); }

@@ -15,6 +15,7 @@ namespace cairn::capture {
 namespace {
 
 constexpr size_t kMaxMessages = 4096;  // a Drain
+constexpr int kMaxLastDrains = 16;     // more than the socket holds
 constexpr uint64_t kAskEveryNs = 1'000'000'000;
 constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;  // the kernel starts a thread to answer
 
@@ -221,11 +222,27 @@ size_t AuditSource::Tick(Sink sink) {
   return handed_out_;
 }
 
+size_t AuditSource::Finish(Sink sink) {
+  size_t count = 0;
+  for (int i = 0; i < kMaxLastDrains; ++i) {
+    const size_t more = Drain(sink);
+    count += more;
+    if (more == 0) break;
+  }
+  handed_out_ = 0;
+  if (control_) {
+    assembler_.Flush([this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
+    const absl::StatusOr<AuditKernelState> state = control_->Read();
+    ReportLosses(state.ok() ? state->lost : lost_seen_, /*last=*/true, sink);
+  }
+  return count + handed_out_;
+}
+
 void AuditSource::AskKernel(Sink sink) {
   const absl::StatusOr<AuditKernelState> state = control_->Read();
   if (!state.ok()) return;  // the next second asks again
   counters_.backlog = state->backlog;
-  ReportLosses(state->lost, sink);
+  ReportLosses(state->lost, /*last=*/false, sink);
   const auto report = [this, sink](Record* record) { HandOutOwn(record, sink); };
   drift_.CompareSettings(*state, report);
   if (asked_ns_ >= rules_asked_ns_ + kAskRulesEveryNs) {
@@ -237,7 +254,7 @@ void AuditSource::AskKernel(Sink sink) {
   Reclaim(*state, sink);
 }
 
-void AuditSource::ReportLosses(uint32_t kernel_lost, Sink sink) {
+void AuditSource::ReportLosses(uint32_t kernel_lost, bool last, Sink sink) {
   const uint32_t lost = kernel_lost - lost_seen_;  // wraps with the counter
   lost_seen_ = kernel_lost;
   if (lost > 0 && lost < UINT32_MAX / 2) {
@@ -246,14 +263,14 @@ void AuditSource::ReportLosses(uint32_t kernel_lost, Sink sink) {
     HandOutOwn(&record_, sink);
   }
   const uint64_t now = BootNow();
-  const AuditGap gap = serials_.TakeGap(now);
+  const AuditGap gap = serials_.TakeGap(now, last);
   const uint64_t overruns = counters_.overruns - overruns_reported_;
   if (gap.missing > 0) {
     counters_.serials_lost += gap.missing;
     FillLost(&record_, "serials", gap.missing, !owner_);
     record_.mutable_audit()->set_serial_from(gap.from);
     record_.mutable_audit()->set_serial_to(gap.to);
-  } else if (overruns > 0 && now > overrun_ns_ + 2 * AuditSerials::kPatienceNs) {
+  } else if (overruns > 0 && (last || now > overrun_ns_ + 2 * AuditSerials::kPatienceNs)) {
     FillLost(&record_, "socket", overruns, true);  // no later event came to show the gap
   } else {
     return;

@@ -72,6 +72,9 @@ class AuditSource {
   // its counters and settings; losses, drift and takeovers come out as records.
   size_t Tick(Sink sink);
 
+  // The last call: hands out all that waits, and declares every loss there is at once.
+  size_t Finish(Sink sink);
+
   const std::string& mode() const { return mode_; }  // unicast | multicast | off
   const std::string& reason() const { return reason_; }
   AuditCounters counters() const;
@@ -93,7 +96,7 @@ class AuditSource {
   void HandOutEvent(const AuditEvent& event, Sink sink);
   void HandOutOwn(Record* record, Sink sink);
   void AskKernel(Sink sink);
-  void ReportLosses(uint32_t kernel_lost, Sink sink);
+  void ReportLosses(uint32_t kernel_lost, bool last, Sink sink);
   void Reclaim(const AuditKernelState& now, Sink sink);
 
   const AuditSourceOptions options_;

@@ -151,40 +151,47 @@ absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, 
   return error == 0 ? absl::OkStatus() : BpfError(error, "load the BPF programs");
 }
 
-// libbpf takes what is pinned at a map's path, or pins the map there. Slots and the scratches of
-// packets and requests only matter while one call is under way.
+// Slots and the scratches of packets and requests only matter while one call is under way.
+std::vector<bpf_map*> BpfPrograms::PinnedMaps() const {
+  const auto& maps = object_->maps;
+  return {maps.rings,  maps.scratches,      maps.counters, maps.filters,
+          maps.guards, maps.verdicts,       maps.buckets,  maps.handlers,
+          maps.seen,   maps.uring_handlers, maps.requests};
+}
+
+// libbpf takes what is pinned at a map's path, or pins the map there.
 absl::Status BpfPrograms::PinMaps() {
   if (pins_ == nullptr) return absl::OkStatus();
-  const auto& maps = object_->maps;
-  for (bpf_map* map :
-       {maps.rings, maps.scratches, maps.counters, maps.filters, maps.guards, maps.verdicts,
-        maps.buckets, maps.handlers, maps.uring_handlers, maps.seen, maps.requests}) {
+  for (bpf_map* map : PinnedMaps()) {
     const int error = bpf_map__set_pin_path(map, pins_->Path(bpf_map__name(map)).c_str());
     if (error != 0) return BpfError(error, "pin a map");
   }
   return absl::OkStatus();
 }
 
-std::string BpfPrograms::LinkPath(const bpf_program* program) const {
-  return pins_->Path(absl::StrCat("link_", bpf_program__name(program), "_", generation_));
+std::string BpfPrograms::LinkName(const bpf_program* program) const {
+  return absl::StrCat("link_", bpf_program__name(program), "_", generation_);
 }
 
 absl::Status BpfPrograms::PinLink(const bpf_program* program, bpf_link* link) const {
   if (pins_ == nullptr) return absl::OkStatus();
-  const std::string path = LinkPath(program);
+  const std::string path = pins_->Path(LinkName(program));
   const int error = bpf_link__pin(link, path.c_str());
   return error == 0 ? absl::OkStatus() : BpfError(error, absl::StrCat("pin ", path));
 }
 
 absl::Status BpfPrograms::SetHandler(uint32_t first, uint32_t last, const bpf_program* program) {
-  const int fd = bpf_program__fd(program);
   for (uint32_t call = first; call <= last; ++call) {
-    wired_[call] = program;
-    if (bpf_map_update_elem(bpf_map__fd(object_->maps.handlers), &call, &fd, BPF_ANY)) {
-      return BpfError(errno, "wire a system call to its program");
-    }
+    RETURN_IF_ERROR(Wire(object_->maps.handlers, call, program));
   }
   return absl::OkStatus();
+}
+
+absl::Status BpfPrograms::Wire(bpf_map* table, uint32_t entry, const bpf_program* program) {
+  wired_[{table, entry}] = program;
+  const int fd = bpf_program__fd(program);
+  if (bpf_map_update_elem(bpf_map__fd(table), &entry, &fd, BPF_ANY) == 0) return absl::OkStatus();
+  return BpfError(errno, absl::StrCat("wire ", bpf_program__name(program)));
 }
 
 absl::Status BpfPrograms::WireHandlers() {
@@ -213,10 +220,7 @@ absl::Status BpfPrograms::WireHandlers() {
   RETURN_IF_ERROR(SetHandler(CALL_MOVE_MOUNT, CALL_MOVE_MOUNT, progs.call_two_paths));
   RETURN_IF_ERROR(SetHandler(CALL_PTRACE, CALL_SETNS, progs.call_plain));
   if (bpf_program__autoload(progs.uring_connect)) {
-    const uint32_t zero = 0;
-    const int fd = bpf_program__fd(progs.uring_connect);
-    const int map = bpf_map__fd(object_->maps.uring_handlers);
-    if (bpf_map_update_elem(map, &zero, &fd, BPF_ANY)) return BpfError(errno, "wire io_uring");
+    RETURN_IF_ERROR(Wire(object_->maps.uring_handlers, 0, progs.uring_connect));
   }
   return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
 }
@@ -261,7 +265,7 @@ absl::Status BpfPrograms::AttachWhile(bool wanted, bpf_program* program, bool to
   if (wanted == (*link != nullptr)) return absl::OkStatus();
   uint32_t& id = link_ids_[program] = 0;
   if (!wanted) {
-    if (pins_ != nullptr) unlink(LinkPath(program).c_str());
+    if (pins_ != nullptr) unlink(pins_->Path(LinkName(program)).c_str());
     bpf_link__destroy(std::exchange(*link, nullptr));
     return absl::OkStatus();
   }
@@ -289,15 +293,18 @@ absl::Status BpfPrograms::AttachWanted(bool close, bool dns) {
 }
 
 void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
-  const int map = bpf_map__fd(object_->maps.handlers);
-  for (const auto& [call, program] : wired_) {
+  for (const auto& [at, program] : wired_) {
+    const int map = bpf_map__fd(at.first);
     uint32_t id = 0;
-    const int found = bpf_map_lookup_elem(map, &call, &id);  // gives the program's id
+    const int found = bpf_map_lookup_elem(map, &at.second, &id);  // gives the program's id
     if (found == 0 && id == ProgramId(program, nullptr)) continue;
-    const int fd = bpf_program__fd(program);
-    const bool restored = bpf_map_update_elem(map, &call, &fd, BPF_ANY) == 0;
-    sink(absl::StrCat("call table entry ", call, " (", bpf_program__name(program), ") was ",
-                      found == 0 ? "replaced" : "deleted", restored ? "; put back" : ""));
+    const bool restored = Wire(at.first, at.second, program).ok();
+    sink(absl::StrCat("entry ", at.second, " of ", bpf_map__name(at.first), " (",
+                      bpf_program__name(program), ") was ", found == 0 ? "replaced" : "deleted",
+                      restored ? "; put back" : ""));
+  }
+  for (bpf_map* map : PinnedMaps()) {
+    if (pins_ != nullptr) pins_->Repair(bpf_map__name(map), bpf_map__fd(map), sink);
   }
   RepairLinks(sink);
 }
@@ -307,10 +314,13 @@ void BpfPrograms::RepairLinks(absl::FunctionRef<void(const std::string&)> sink) 
   for (const auto& [program, link] : AllHooks()) {
     if (*link == nullptr) continue;
     const LinkState state = StateOf(*link, &link_ids_[program]);
-    if (state == LinkState::kAttached) continue;
+    if (state == LinkState::kAttached) {
+      if (pins_ != nullptr) pins_->Repair(LinkName(program), bpf_link__fd(*link), sink);
+      continue;
+    }
     // The number of a descriptor that was closed may be somebody else's by now: left alone.
     bpf_link* gone = std::exchange(*link, nullptr);
-    if (pins_ != nullptr) unlink(LinkPath(program).c_str());
+    if (pins_ != nullptr) unlink(pins_->Path(LinkName(program)).c_str());
     if (state == LinkState::kDetached) bpf_link__destroy(gone);
     const bool to_cgroup = program == progs.dns_out || program == progs.dns_in;
     const bool again = AttachWhile(true, program, to_cgroup, link).ok();
@@ -330,11 +340,12 @@ void BpfPrograms::FillHeartbeat(const std::string& filter, Heartbeat* heartbeat)
         absl::StrCat(bpf_program__name(program), ":", absl::BytesToHexString(tag)));
     digested += tag;
   }
-  const int map = bpf_map__fd(object_->maps.handlers);
-  for (const auto& [call, handler] : wired_) {
+  for (const auto& [at, handler] : wired_) {
     uint32_t id = 0;
-    const bool there = bpf_map_lookup_elem(map, &call, &id) == 0;
-    absl::StrAppend(&digested, call, ":", there ? bpf_program__name(handler) : "none", ";");
+    const bool there = bpf_map_lookup_elem(bpf_map__fd(at.first), &at.second, &id) == 0;
+    const bool ours = there && id == ProgramId(handler, nullptr);
+    absl::StrAppend(&digested, bpf_map__name(at.first), at.second, ":",
+                    ours ? bpf_program__name(handler) : "none", ";");
   }
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(digested.data()), digested.size(), digest);

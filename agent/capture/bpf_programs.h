@@ -14,6 +14,7 @@
 #include "proto/record.pb.h"
 
 struct bpf_link;
+struct bpf_map;
 struct bpf_program;
 struct cairn_bpf;
 
@@ -42,10 +43,10 @@ class BpfPrograms {
   // Pinned links stay.
   void Detach();
 
-  // Calls `sink` for each entry of the call table that somebody changed and each link that was
-  // closed or detached, and puts it back.
+  // Calls `sink` for each entry of the tables of programs that somebody changed, each link that
+  // was closed or detached and each of both that was unpinned, and puts it back.
   void Repair(absl::FunctionRef<void(const std::string&)> sink);
-  // Program names with their tags, and a digest over them, the call table and `filter`.
+  // Program names with their tags, and a digest over them, those tables and `filter`.
   void FillHeartbeat(const std::string& filter, Heartbeat* heartbeat) const;
 
   // Of one of our maps, by its name in bpf/maps.h.
@@ -58,8 +59,9 @@ class BpfPrograms {
 
   absl::Status LoadBest(uint32_t cpus);
   absl::Status PinMaps();
+  std::vector<bpf_map*> PinnedMaps() const;
   absl::Status PinLink(const bpf_program* program, bpf_link* link) const;
-  std::string LinkPath(const bpf_program* program) const;
+  std::string LinkName(const bpf_program* program) const;
   absl::Status LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks, bool extras);
   void Unload();
   Hooks SecurityHooks();
@@ -71,14 +73,16 @@ class BpfPrograms {
   void RepairLinks(absl::FunctionRef<void(const std::string&)> sink);
   absl::Status WireHandlers();
   absl::Status SetHandler(uint32_t first, uint32_t last, const bpf_program* program);
+  absl::Status Wire(bpf_map* table, uint32_t entry, const bpf_program* program);
 
   cairn_bpf* object_ = nullptr;
   const Pins* pins_ = nullptr;
   uint32_t generation_ = 1;
   std::string name_ = "tracepoint";
   std::string reason_;
-  Fd cgroup_;                                        // the root of the unified hierarchy
-  std::map<uint32_t, const bpf_program*> wired_;     // by enum event_call
+  Fd cgroup_;  // the root of the unified hierarchy
+  // By table and entry: enum event_call, or 0 of uring_handlers.
+  std::map<std::pair<bpf_map*, uint32_t>, const bpf_program*> wired_;
   std::map<const bpf_program*, uint32_t> link_ids_;  // of those attached
 };
 

@@ -209,7 +209,7 @@ class Source final : public BpfSource {
   // With what a run before this one left, if it fits; afresh otherwise.
   absl::Status Load() {
     if (!options_.pin_dir.empty()) ClaimPins();
-    const uint32_t left = pins_ == nullptr ? 0 : pins_->Inspect(cpus_, options_.ring_bytes);
+    const uint32_t left = pins_ == nullptr ? 0 : pins_->Inspect(options_.ring_bytes);
     resumed_ = left != 0;
     generation_ = left + 1;
     const absl::Status loaded = programs_.Load(cpus_, pins_.get(), generation_);
@@ -281,6 +281,7 @@ class Source final : public BpfSource {
       uint32_t size = sizeof(ring), id = 0;
       const int inner = ring_fds_[i].get();
       if (bpf_obj_get_info_by_fd(inner, &ring, &size) != 0) continue;
+      if (pins_ != nullptr) pins_->Repair(absl::StrCat("ring_", i), inner, sink);
       const bool there = bpf_map_lookup_elem(outer, &i, &id) == 0;  // gives the ring's id
       if (there && id == ring.id) continue;
       const bool restored = bpf_map_update_elem(outer, &i, &inner, BPF_ANY) == 0;

@@ -84,10 +84,12 @@ class Stream final : public Capture {
   }
 
   void Detach() override {
+    ending_ = true;
     if (bpf_ != nullptr) bpf_->Detach();
   }
 
   void Keep() override {
+    ending_ = true;
     if (bpf_ != nullptr) bpf_->Keep();
   }
 
@@ -188,6 +190,7 @@ class Stream final : public Capture {
 
   size_t DrainAudit(absl::FunctionRef<void(const Captured&)> sink) {
     const auto hand = [&](const AuditCaptured& event) { HandAudit(event, sink); };
+    if (ending_) return audit_->Finish(hand);
     size_t count = audit_->Drain(hand);
     uint64_t ticks;
     if (!timer_.valid() || read(timer_.get(), &ticks, sizeof(ticks)) <= 0) return count;
@@ -400,6 +403,7 @@ class Stream final : public Capture {
   const uint32_t own_pid_ = static_cast<uint32_t>(getpid());
   size_t snapshot_processes_ = 0;
   uint64_t last_drain_ns_ = 0;
+  bool ending_ = false;
 };
 
 }  // namespace

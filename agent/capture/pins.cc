@@ -1,6 +1,7 @@
 #include "agent/capture/pins.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -64,22 +65,38 @@ absl::StatusOr<std::unique_ptr<Pins>> Pins::Claim(const std::string& dir) {
 
 std::string Pins::Path(absl::string_view name) const { return absl::StrCat(dir_, "/", name); }
 
-uint32_t Pins::Inspect(uint32_t cpus, uint32_t ring_bytes) {
-  const Fd filters(bpf_obj_get(Path("filters").c_str()));
-  const Fd rings(bpf_obj_get(Path("rings").c_str()));
+uint32_t Pins::Left(const std::string& dir, uint32_t ring_bytes) {
+  const auto cpus = static_cast<uint32_t>(libbpf_num_possible_cpus());
+  const auto open = [&dir](absl::string_view name) {
+    return Fd(bpf_obj_get(absl::StrCat(dir, "/", name).c_str()));
+  };
+  const Fd filters = open("filters");
+  const Fd rings = open("rings");
   bpf_map_info of_filters = {}, of_rings = {};
   uint32_t size = sizeof(of_filters);
   event_filter filter = {};
   const uint32_t zero = 0;
-  const bool fits =
-      filters.valid() && rings.valid() &&
-      bpf_obj_get_info_by_fd(filters.get(), &of_filters, &size) == 0 &&
-      bpf_obj_get_info_by_fd(rings.get(), &of_rings, &size) == 0 &&
-      of_filters.value_size == sizeof(filter) && of_rings.max_entries == cpus * RINGS &&
-      bpf_map_lookup_elem(filters.get(), &zero, &filter) == 0 && Fits(filter, ring_bytes);
-  if (fits) return filter.generation;
-  Clear();
-  return 0;
+  bool fits = filters.valid() && rings.valid() &&
+              bpf_obj_get_info_by_fd(filters.get(), &of_filters, &size) == 0 &&
+              bpf_obj_get_info_by_fd(rings.get(), &of_rings, &size) == 0 &&
+              of_filters.value_size == sizeof(filter) && of_rings.max_entries == cpus * RINGS &&
+              bpf_map_lookup_elem(filters.get(), &zero, &filter) == 0 && Fits(filter, ring_bytes);
+  for (uint32_t i = 0; fits && i < cpus * RINGS; ++i) fits = open(absl::StrCat("ring_", i)).valid();
+  return fits ? filter.generation : 0;
+}
+
+uint32_t Pins::Inspect(uint32_t ring_bytes) {
+  const uint32_t left = Left(dir_, ring_bytes);
+  if (left == 0) Clear();
+  return left;
+}
+
+void Pins::Repair(absl::string_view name, int fd,
+                  absl::FunctionRef<void(const std::string&)> sink) const {
+  const std::string path = Path(name);
+  if (access(path.c_str(), F_OK) == 0 || errno != ENOENT) return;
+  const bool restored = bpf_obj_pin(fd, path.c_str()) == 0;
+  sink(absl::StrCat(path, " was unpinned", restored ? "; pinned again" : ""));
 }
 
 template <typename Wanted>

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -21,11 +22,19 @@ class Pins {
   // like: no pinning here.
   static absl::StatusOr<std::unique_ptr<Pins>> Claim(const std::string& dir);
 
-  // What a run before this one left, when it fits this program (its event.h, rings of
-  // `ring_bytes` for `cpus`): its generation. 0: nothing is there any more.
-  uint32_t Inspect(uint32_t cpus, uint32_t ring_bytes);
+  // What a run before this one left in `dir`, when it is whole and fits this program (its
+  // event.h, rings of `ring_bytes`, as many cpus): its generation; else 0. Changes nothing.
+  static uint32_t Left(const std::string& dir, uint32_t ring_bytes);
+
+  // The same; what does not fit is thrown away.
+  uint32_t Inspect(uint32_t ring_bytes);
 
   std::string Path(absl::string_view name) const;
+
+  // Calls `sink` if nothing is pinned as `name` any more, and pins `fd` there again.
+  void Repair(absl::string_view name, int fd,
+              absl::FunctionRef<void(const std::string&)> sink) const;
+
   // Takes away all pins, or those whose names begin with "link_" and do not end in `suffix`.
   void Clear();
   void ClearOldLinks(absl::string_view suffix);

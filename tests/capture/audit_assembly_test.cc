@@ -154,6 +154,16 @@ TEST(AuditSerials, JumpsBeyondTheWindowAreCounted) {
   EXPECT_EQ(missing, 9'999'999u);
 }
 
+TEST(AuditSerials, TheLastLookWaitsForNothing) {
+  AuditSerials serials;
+  for (const uint64_t serial : {10, 11, 15}) serials.See(serial, 0);
+  EXPECT_EQ(serials.TakeGap(0).missing, 0u);
+  const AuditGap gap = serials.TakeGap(0, /*last=*/true);
+  EXPECT_EQ(gap.missing, 3u);
+  EXPECT_EQ(gap.from, 12u);
+  EXPECT_EQ(gap.to, 14u);
+}
+
 TEST(AuditSerials, EverySubsetIsCountedExactly) {
   for (uint32_t seen = 0; seen < 1u << 10; ++seen) {
     AuditSerials serials;

@@ -47,6 +47,25 @@ TEST(Tamper, ADeletedCallIsNoticedAndPutBack) {
   EXPECT_TRUE(Notices(source->get()).empty());
 }
 
+TEST(Tamper, ADeletedHandlerOfIoUringIsNoticedAndPutBack) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({});
+  ASSERT_TRUE(source.ok()) << source.status();
+  const int map = OwnMap("uring_handlers");
+  ASSERT_GE(map, 0);
+  const uint32_t zero = 0;
+  Heartbeat before, after;
+  (*source)->FillHeartbeat(&before);
+  if (bpf_map_delete_elem(map, &zero) != 0) {
+    GTEST_SKIP() << "NOT TESTED: this kernel has no such tracepoint of io_uring";
+  }
+  (*source)->FillHeartbeat(&after);
+  EXPECT_NE(before.maps_digest(), after.maps_digest());
+  const auto notices = Notices(source->get());
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_NE(notices[0].find("uring_connect) was deleted; put back"), std::string::npos);
+}
+
 TEST(Tamper, ARewrittenFilterIsNoticedAndPutBack) {
   if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
   auto source = BpfSource::Open({});

@@ -1,15 +1,20 @@
 // cairnd killed under a numbered load, and replaced while it runs: with its rings pinned nothing
 // is lost, nothing is recorded twice, and a clean stop leaves nothing behind.
+#include <bpf/bpf.h>
 #include <dirent.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/fd.h"
+#include "bpf/event.h"
 #include "ledger/reader.h"
 #include "tests/e2e/host.h"
 #include "tests/e2e/numbered_load.h"
@@ -17,11 +22,17 @@
 namespace cairn {
 namespace {
 
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
 struct Counted {
   std::vector<int> times;  // by number: how often it is recorded
   uint64_t lost = 0;
   uint64_t limited = 0;
   int starts = 0, resumed = 0;
+  std::vector<std::string> recoveries;  // what each says
+  std::vector<std::string> tampering;
 };
 
 class PinnedTest : public testing::Test {
@@ -78,6 +89,10 @@ class PinnedTest : public testing::Test {
       if (number.has_value() && *number < made) ++counted.times[*number];
       if (record.loss().type() == FILE_OPEN) counted.lost += record.loss().count();
       if (record.type() == AGENT_LIMIT_STOP) counted.limited += record.limit().suppressed();
+      if (record.has_recovery()) counted.recoveries.push_back(record.recovery().detail());
+      if (record.type() == AGENT_TAMPER_ATTEMPT) {
+        counted.tampering.push_back(record.notice().detail());
+      }
       counted.starts += record.type() == AGENT_START;
       counted.resumed += record.type() == AGENT_START && record.agent().resumed();
     }
@@ -97,6 +112,8 @@ class PinnedTest : public testing::Test {
       EXPECT_EQ(present, counted.times.size());
     }
   }
+
+  static constexpr const char* kKept = "are in the pinned rings and follow";
 
   std::string mount_;
   Host host_;
@@ -122,6 +139,9 @@ TEST_F(PinnedTest, KilledAgainAndAgainUnderLoadItLosesNothing) {
   EXPECT_GT(made, 1000u);
   EXPECT_EQ(counted.starts, 4);
   EXPECT_EQ(counted.resumed, 3);
+  ASSERT_EQ(counted.recoveries.size(), 3u);
+  for (const std::string& said : counted.recoveries) EXPECT_THAT(said, HasSubstr(kKept));
+  EXPECT_TRUE(counted.tampering.empty()) << counted.tampering[0];
   ExpectComplete(counted);
 }
 
@@ -156,6 +176,81 @@ TEST_F(PinnedTest, RingsOfAnotherSizeAreMadeAnew) {
   const Counted counted = Read(1);
   EXPECT_EQ(counted.starts, 2);
   EXPECT_EQ(counted.resumed, 0);
+  ASSERT_EQ(counted.recoveries.size(), 1u);
+  EXPECT_THAT(counted.recoveries[0], Not(HasSubstr(kKept)));
+}
+
+// Nor does what somebody took a ring from: capture goes on all the same.
+TEST_F(PinnedTest, RingsThatAreNotWholeAreMadeAnew) {
+  ASSERT_TRUE(host_.Start());
+  EXPECT_TRUE(WIFSIGNALED(host_.cairnd().Stop(SIGKILL)));
+  ASSERT_EQ(unlink((mount_ + "/pins/ring_1").c_str()), 0);
+  ASSERT_TRUE(host_.Start());
+  Host::Mark("after-a-ring-was-taken");
+  usleep(300'000);
+  EXPECT_EQ(host_.cairnd().Stop(SIGTERM), 0);
+  EXPECT_EQ(host_.ReadLog()["after-a-ring-was-taken"], 1);
+  const Counted counted = Read(1);
+  EXPECT_EQ(counted.resumed, 0);
+  ASSERT_EQ(counted.recoveries.size(), 1u);
+  EXPECT_THAT(counted.recoveries[0], Not(HasSubstr(kKept)));
+}
+
+// What was said to be kept is taken back when another cairnd has it by then.
+TEST_F(PinnedTest, RingsThatAnotherTookAreSaidToBeGone) {
+  ASSERT_TRUE(host_.Start());
+  EXPECT_TRUE(WIFSIGNALED(host_.cairnd().Stop(SIGKILL)));
+  Host other;
+  ASSERT_TRUE(other.Prepare());
+  Capture(other, "ring_bytes: 4194304");
+  ASSERT_TRUE(other.Start());
+  ASSERT_TRUE(host_.Start());
+  EXPECT_EQ(host_.cairnd().Stop(SIGTERM), 0);
+  EXPECT_EQ(other.cairnd().Stop(SIGTERM), 0);
+  const Counted counted = Read(1);
+  EXPECT_EQ(counted.resumed, 0);
+  ASSERT_EQ(counted.recoveries.size(), 2u);
+  EXPECT_THAT(counted.recoveries[0], HasSubstr(kKept));
+  EXPECT_THAT(counted.recoveries[1], HasSubstr("were not taken over"));
+  EXPECT_THAT(counted.recoveries[1], HasSubstr("another cairnd has it"));
+}
+
+// Each is a record, and is undone: what comes after is captured as before.
+TEST_F(PinnedTest, WhatIsUnpinnedDetachedOrRewrittenIsRecorded) {
+  host_.Write("policy.d/10.yaml",
+              "schema: cairn.policy/v1\nmetadata: {name: e2e, serial: 1}\nrules:\n"
+              "  - {id: dns, on: [net.dns]}\n");
+  ASSERT_TRUE(host_.Start());
+  const std::string pins = mount_ + "/pins/";
+  for (const char* name : {"link_process_exec_1", "counters", "ring_0"}) {
+    ASSERT_EQ(unlink((pins + name).c_str()), 0) << name;
+  }
+  const Fd calls(bpf_obj_get((pins + "handlers").c_str()));
+  const Fd filters(bpf_obj_get((pins + "filters").c_str()));
+  const uint32_t call = CALL_EXECVE, zero = 0;
+  ASSERT_EQ(bpf_map_delete_elem(calls.get(), &call), 0);
+  event_filter filter = {};
+  ASSERT_EQ(bpf_map_lookup_elem(filters.get(), &zero, &filter), 0);
+  filter.wanted[0] = filter.wanted[1] = 0;
+  ASSERT_EQ(bpf_map_update_elem(filters.get(), &zero, &filter, BPF_ANY), 0);
+  const Fd dns(bpf_obj_get((pins + "link_dns_out_1").c_str()));
+  if (dns.valid()) EXPECT_EQ(bpf_link_detach(dns.get()), 0);
+
+  sleep(3);
+  Host::Mark("after-all-that");
+  usleep(300'000);
+  EXPECT_EQ(access((pins + "link_process_exec_1").c_str(), F_OK), 0);
+  EXPECT_EQ(host_.cairnd().Stop(SIGTERM), 0);
+  EXPECT_EQ(Pins(), 0u);
+  EXPECT_EQ(host_.ReadLog()["after-all-that"], 1);
+  const Counted counted = Read(1);
+  for (const char* what :
+       {"link_process_exec_1 was unpinned; pinned again", "counters was unpinned; pinned again",
+        "ring_0 was unpinned; pinned again", "call_exec) was deleted; put back",
+        "wrote to the filter of our BPF programs; put back"}) {
+    EXPECT_THAT(counted.tampering, Contains(HasSubstr(what)));
+  }
+  if (dns.valid()) EXPECT_THAT(counted.tampering, Contains(HasSubstr("dns_out was detached")));
 }
 
 TEST_F(PinnedTest, ASecondCairndKeepsItsHandsOff) {
