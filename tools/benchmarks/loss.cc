@@ -140,6 +140,7 @@ class Bench {
     const std::vector<Flood> floods = Floods(dir_ + "/flood");
     for (const Flood& flood : floods) results_.push_back({.flood = &flood});
     for (const bool stopped : {false, true}) RunAll(stopped);
+    sleep(2);    // the socket is read empty: what comes next is let in
     SayLogin();  // after a gap, which shows by it
     sleep(6);    // an episode of a limit is told of a second after its end, a gap later
     kill(cairnd_, SIGTERM);
