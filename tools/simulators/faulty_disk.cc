@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/fd.h"
 
@@ -13,6 +14,19 @@ namespace cairn::simulators {
 namespace {
 
 constexpr uint64_t kSectorBytes = 512;
+constexpr size_t kMaxKeptBytes = 64 << 20;
+
+std::string ParentOf(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
+
+std::string WithoutSlash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+std::optional<std::string> BytesAt(const std::string& path) {
+  auto bytes = ReadFile(path, kMaxKeptBytes);
+  return bytes.ok() ? std::optional<std::string>(*std::move(bytes)) : std::nullopt;
+}
 
 uint64_t SizeOf(int fd) {
   struct stat st;
@@ -89,8 +103,10 @@ bool FaultyDisk::Fails(DiskCall call) {
 int FaultyDisk::Open(const char* path, int flags, mode_t mode) {
   const absl::MutexLock lock(&mutex_);
   if (Fails(DiskCall::kOpen)) return -1;
+  const bool creates = (flags & O_CREAT) != 0 && ::access(path, F_OK) != 0;
   const int fd = Io::Open(path, flags, mode);
   if (fd >= 0) paths_[fd] = path;
+  if (fd >= 0 && creates) names_[ParentOf(path)].push_back({"", path, std::nullopt});
   return fd;
 }
 
@@ -130,6 +146,7 @@ int FaultyDisk::Fsync(int fd) {
   if (Fails(DiskCall::kFsync)) return -1;
   const auto path = paths_.find(fd);
   if (path != paths_.end() && !lying_) unsynced_.erase(path->second);
+  if (path != paths_.end()) names_.erase(WithoutSlash(path->second));
   return 0;
 }
 
@@ -156,14 +173,20 @@ int FaultyDisk::Rename(const char* from, const char* to) {
   for (auto& [fd, path] : paths_) {
     if (path == from) path = to;
   }
-  return Io::Rename(from, to);
+  NameChange change = {from, to, BytesAt(to)};
+  const int renamed = Io::Rename(from, to);
+  if (renamed == 0) names_[ParentOf(to)].push_back(std::move(change));
+  return renamed;
 }
 
 int FaultyDisk::Unlink(const char* path) {
   const absl::MutexLock lock(&mutex_);
   if (Fails(DiskCall::kUnlink)) return -1;
   unsynced_.erase(path);
-  return Io::Unlink(path);
+  NameChange change = {"", path, BytesAt(path)};
+  const int removed = Io::Unlink(path);
+  if (removed == 0) names_[ParentOf(path)].push_back(std::move(change));
+  return removed;
 }
 
 int FaultyDisk::Mkdir(const char* path, mode_t mode) {
@@ -192,12 +215,34 @@ void FaultyDisk::Lose(int fd, uint64_t safe) {
   }
 }
 
+void FaultyDisk::Undo(const NameChange& change) {
+  if (!change.from.empty()) {
+    ::rename(change.path.c_str(), change.from.c_str());
+  } else if (!change.before.has_value()) {
+    ::unlink(change.path.c_str());
+  }
+  if (!change.before.has_value()) return;
+  const Fd fd(::open(change.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+  if (fd.valid()) Io::Write(fd.get(), change.before->data(), change.before->size());
+}
+
+void FaultyDisk::UndoNames() {
+  for (auto& [dir, changes] : names_) {
+    for (size_t lost = (*random_)() % (changes.size() + 1); lost > 0; --lost) {
+      Undo(changes.back());
+      changes.pop_back();
+    }
+  }
+  names_.clear();
+}
+
 void FaultyDisk::Crash() {
   const absl::MutexLock lock(&mutex_);
   dead_ = lying_ = false;
   errors_ = 0;
   fault_.reset();
   paths_.clear();
+  UndoNames();
   for (const auto& [path, safe] : unsynced_) {
     ::chmod(path.c_str(), 0640);
     const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -52,7 +53,8 @@ class FaultyDisk : public Io {
   // From now on every call fails: the machine is gone.
   void Die();
   // Loses what was not synced: each such file is cut, or cut and filled up with zeros, or loses
-  // some of its sectors. Works again after it.
+  // some of its sectors; of each directory the newest creations, renames and removals since its
+  // last fsync are undone, as many as chance wills (new directories stay). Works again after it.
   void Crash();
 
   uint64_t faults() const;
@@ -69,6 +71,16 @@ class FaultyDisk : public Io {
   int Mkdir(const char* path, mode_t mode) override;
 
  private:
+  // A change of a directory that a crash may undo. `from` is empty but for a rename; `before`:
+  // the bytes of the file that was at `path`, if there was one.
+  struct NameChange {
+    std::string from;
+    std::string path;
+    std::optional<std::string> before;
+  };
+
+  void UndoNames() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Undo(const NameChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets errno when true.
   bool Fails(DiskCall call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Hit(DiskCall call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -85,6 +97,8 @@ class FaultyDisk : public Io {
   std::map<int, std::string> paths_ ABSL_GUARDED_BY(mutex_);  // of open files
   // path -> bytes that are safe, where some are not
   std::map<std::string, uint64_t> unsynced_ ABSL_GUARDED_BY(mutex_);
+  // directory -> what was changed in it since its last fsync, oldest first
+  std::map<std::string, std::vector<NameChange>> names_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cairn::simulators
