@@ -45,9 +45,9 @@ bool Host::Start() {
   return false;
 }
 
-std::map<std::string, int> Host::ReadLog() const {
+std::map<std::string, int> Host::ReadLog(int incarnation) const {
   std::map<std::string, int> seen;
-  auto reader = ledger::LogReader::Open(Path("log/1"));
+  auto reader = ledger::LogReader::Open(Path(absl::StrCat("log/", incarnation)));
   EXPECT_TRUE(reader.ok()) << reader.status();
   ledger::LoggedRecord logged;
   for (;;) {

@@ -31,7 +31,7 @@ class Host {
   static void Mark(const std::string& mark) { Shell("/bin/true " + mark); }
 
   // How often each exec's last argument, and "event N" of each type, stands in the log.
-  std::map<std::string, int> ReadLog() const;
+  std::map<std::string, int> ReadLog(int incarnation = 1) const;
   ledger::Report Verify() const;
 
  private:
