@@ -12,6 +12,8 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "agent/room_keeper.h"
 #include "base/io.h"
 #include "ledger/reader.h"
@@ -101,8 +103,11 @@ class DiskFullTest : public testing::Test {
     for (int i = 0; i < count; ++i) {
       Take(PROCESS_EXEC);
       Take(FILE_OPEN);
-      if (i % 50 == 49) ledger_->Flush();
-      if (i % 50 == 49) ledger_->Tick();
+      if (i % 50 != 49) continue;
+      ledger_->Flush();
+      absl::SleepFor(
+          absl::Milliseconds(1));  // closed blocks wait for the next write so long at most
+      ledger_->Tick();
     }
   }
   void Keep() { keeper_->Keep(1'700'000'000'000'000'000, nullptr); }
