@@ -15,8 +15,9 @@ absl::StatusOr<std::shared_ptr<SegmentFile>> SegmentFile::Create(Io* io, const s
                                                                  uint64_t epoch) {
   const std::string name = SegmentName(epoch);
   const std::string path = absl::StrCat(dir, "/", name);
+  // Its owner may write: recovery cuts a torn tail off without CAP_DAC_OVERRIDE.
   ASSIGN_OR_RETURN(Fd fd,
-                   OpenFile(io, path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0440));
+                   OpenFile(io, path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0640));
   if (const absl::Status synced = SyncDirectory(io, dir); !synced.ok()) {
     io->Unlink(path.c_str());
     return synced;

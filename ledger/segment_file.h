@@ -22,7 +22,7 @@ namespace cairn::ledger {
 // An append-only file. Append from any thread; whole frames never mix.
 class SegmentFile {
  public:
-  // Creates DIR/<epoch>.seg (O_EXCL, 0440) and makes its name durable.
+  // Creates DIR/<epoch>.seg (O_EXCL, 0640) and makes its name durable.
   static absl::StatusOr<std::shared_ptr<SegmentFile>> Create(Io* io, const std::string& dir,
                                                              uint64_t epoch);
 

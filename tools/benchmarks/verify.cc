@@ -196,7 +196,7 @@ int Main(int argc, char** argv) {
     PrintPeakMemory(argv[2], argv[3]);
     return 0;
   }
-  if ((mode != "" && mode != "--records") || (mode == "--records" && argc == 2)) {
+  if ((!mode.empty() && mode != "--records") || (mode == "--records" && argc == 2)) {
     std::fputs("usage: bench_verify [--records N...]\n", stderr);
     return 5;
   }
