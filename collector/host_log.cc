@@ -180,7 +180,6 @@ absl::StatusOr<bool> HostLog::RecoverFrom(uint64_t epoch) {
 
 absl::Status HostLog::DropAfter(const Place& place) {
   ASSIGN_OR_RETURN(const std::vector<ledger::SegmentInfo> segments, ledger::ListSegments(dir_));
-  bool changed = false;
   for (const ledger::SegmentInfo& segment : segments) {
     const bool cut = segment.epoch == place.epoch && place.offset > 0;
     if (segment.epoch < place.epoch) continue;
@@ -191,7 +190,6 @@ absl::Status HostLog::DropAfter(const Place& place) {
     LogInfo("store: ", segment.path, ": ", segment.file_bytes, " bytes, ", cut ? place.offset : 0,
             " kept");
     stored_bytes_ -= segment.file_bytes - (cut ? place.offset : 0);
-    changed = true;
     if (cut) {
       ASSIGN_OR_RETURN(const Fd fd, OpenFile(io_, segment.path, O_WRONLY | O_NOFOLLOW));
       if (io_->Ftruncate(fd.get(), static_cast<off_t>(place.offset)) != 0) {
@@ -201,7 +199,8 @@ absl::Status HostLog::DropAfter(const Place& place) {
       return ErrnoStatus(errno, absl::StrCat("remove ", segment.path));
     }
   }
-  return changed ? SyncDirectory(io_, dir_) : absl::OkStatus();
+  // Also where nothing changed: a name that is seen need not have been durable.
+  return SyncDirectory(io_, dir_);
 }
 
 // ---- growth -----------------------------------------------------------------------
