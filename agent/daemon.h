@@ -67,6 +67,10 @@ class Daemon {
   absl::StatusOr<ledger::OpenedLog> OpenNewestLog(ledger::SigningKey* key);
   control::Reply Answer(const Peer& peer, const control::Request& request);
   void FillStatus(control::Status* status) const;
+  void FillHost(control::Status* status) const;
+  void FillPolicy(control::Status* status) const;
+  void FillLog(control::Status* status) const;
+  void FillCounts(control::Status* status) const;
 
   const config::AgentConfig config_;
   const std::string config_error_;  // of the files, when the last good configuration holds

@@ -27,6 +27,7 @@
 #include "ledger/incarnation.h"
 #include "ledger/key.h"
 #include "ledger/note.h"
+#include "policy/load.h"
 
 namespace cairn::agent {
 namespace {
@@ -64,24 +65,6 @@ ledger::LedgerOptions OptionsOf(const config::AgentConfig& config) {
   options.limits.checkpoint_age = absl::Milliseconds(config.log().checkpoint_age_ms());
   options.boot_time_ns = BootNs;
   options.wall_time_ns = WallNs;
-  return options;
-}
-
-policy::LoadOptions PolicyOptionsOf(const config::AgentConfig& config) {
-  policy::LoadOptions options;
-  options.dir = config.policy().dir();
-  options.environment = config.environment();
-  for (const std::string& own : {config.policy().dir(), config.keys().dir(), config.log().dir(),
-                                 config.policy().state_dir(), config.capture().state_dir()}) {
-    options.own_paths.push_back(own + "/");
-  }
-  options.own_paths.push_back(config.control().socket());
-  options.state_dir = config.policy().state_dir();
-  options.require_signed = config.policy().require_signed();
-  options.trusted_keys = {config.policy().trusted_keys().begin(),
-                          config.policy().trusted_keys().end()};
-  options.signatures = config.policy().signatures();
-  options.reserved = {config.policy().reserved().begin(), config.policy().reserved().end()};
   return options;
 }
 
@@ -229,7 +212,7 @@ absl::Status Daemon::OpenLog() {
 }
 
 absl::Status Daemon::OpenKernel() {
-  policy::LoadOptions policy_options = PolicyOptionsOf(config_);
+  policy::LoadOptions policy_options = policy::LoadOptionsOf(config_);
   policy::LoadResult policy = policy::LoadPolicy(policy_options, nullptr);
   for (const std::string& error : policy.change.errors()) LogError(error);
   ledger_->SetPolicy(1, policy.policy->digest());

@@ -26,6 +26,13 @@ void FillConditionErrors(const policy::Policy& policy, control::Status* status) 
 }  // namespace
 
 void Daemon::FillStatus(control::Status* status) const {
+  FillHost(status);
+  FillPolicy(status);
+  FillLog(status);
+  FillCounts(status);
+}
+
+void Daemon::FillHost(control::Status* status) const {
   status->set_version(kVersion);
   status->set_origin(origin_);
   status->set_hostname(HostName());
@@ -41,7 +48,9 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_canary(capture_->canary());
   status->set_pins(capture_->pins());
   status->set_resident_bytes(ResidentBytes());
+}
 
+void Daemon::FillPolicy(control::Status* status) const {
   const policy::LoadResult& policy = reloader_->current();
   status->set_policy_generation(reloader_->generation());
   status->set_policy_digest(policy.policy->digest());
@@ -57,7 +66,9 @@ void Daemon::FillStatus(control::Status* status) const {
     if (status->policy_files_size() == 100) break;
     status->add_policy_files(file);
   }
+}
 
+void Daemon::FillLog(control::Status* status) const {
   const ledger::LedgerStats log = ledger_->stats();
   status->set_log_dir(log_dir_);
   status->set_size(log.size);
@@ -72,7 +83,15 @@ void Daemon::FillStatus(control::Status* status) const {
   status->set_disk_step(std::string(DiskStepName(keeper_->room().step())));
   status->set_log_bytes(keeper_->room().log_bytes());
   status->set_first_epoch(keeper_->room().first_epoch());
+  for (const auto& [name, receipt] : receipts_->newest()) {
+    auto* newest = status->add_receipts();
+    newest->set_collector(name);
+    newest->set_size(receipt.size());
+    newest->set_time_s(receipt.time_s());
+  }
+}
 
+void Daemon::FillCounts(control::Status* status) const {
   const Counts& counts = recorder_->counts();
   status->set_seen(counts.seen);
   status->set_recorded(counts.recorded);
@@ -93,12 +112,6 @@ void Daemon::FillStatus(control::Status* status) const {
     auto* event = status->add_events();
     event->set_event(std::string(EventName(static_cast<EventType>(type))));
     event->set_count(counts.by_type[type]);
-  }
-  for (const auto& [name, receipt] : receipts_->newest()) {
-    auto* newest = status->add_receipts();
-    newest->set_collector(name);
-    newest->set_size(receipt.size());
-    newest->set_time_s(receipt.time_s());
   }
 }
 

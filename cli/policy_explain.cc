@@ -135,7 +135,7 @@ int ExplainLogged(const Arguments& arguments, const CompiledPolicy& policy) {
   if (!absl::SimpleAtoi(arguments.words()[0], &sequence)) {
     return Fail(kUsage, absl::StrCat("'", arguments.words()[0], "' is no sequence number"));
   }
-  const auto log = LogDirOf(arguments);
+  const auto log = LogOption(arguments);
   if (!log.ok()) return Fail(log.status());
   bool found = false;
   const absl::Status status = ForEachRecord(*log, [&](const ledger::LoggedRecord& logged) {
@@ -180,13 +180,18 @@ int RunExplain(const Arguments& arguments) {
                     (arguments.words().empty() ? 0 : 1);
   if (asked != 1) return Fail(kUsage, "policy explain: one of SEQ, --event and --kernel");
   const ReadPolicy read = ReadPolicyWords(arguments, arguments.All("--policy"));
-  if (read.policy == nullptr) return PrintProblems(read);
+  std::shared_ptr<const CompiledPolicy> policy = read.policy;
+  if (policy == nullptr) {
+    const int broken = PrintProblems(read);
+    if (!arguments.Has("--policy")) policy = PolicyInForce(arguments);
+    if (policy == nullptr) return broken;
+  }
   if (arguments.Has("--kernel")) {
-    std::fputs(policy::ExplainGuards(policy::GuardsOf(*read.policy)).c_str(), stdout);
+    std::fputs(policy::ExplainGuards(policy::GuardsOf(*policy)).c_str(), stdout);
     return kOk;
   }
-  return arguments.Has("--event") ? ExplainEvent(arguments.Get("--event"), *read.policy)
-                                  : ExplainLogged(arguments, *read.policy);
+  return arguments.Has("--event") ? ExplainEvent(arguments.Get("--event"), *policy)
+                                  : ExplainLogged(arguments, *policy);
 }
 
 }  // namespace

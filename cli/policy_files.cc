@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cstdio>
+
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
 #include "base/status.h"
@@ -36,17 +38,13 @@ ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::st
   ReadPolicy read;
   const auto config = AgentConfigOf(arguments);
   policy::LoadOptions options;
-  if (config.ok()) options.environment = config->environment();
+  if (config.ok()) options = policy::LoadOptionsOf(*config);
   options.environment = arguments.Get("--environment", options.environment);
   std::vector<std::string> paths = words;
   if (paths.empty() && config.ok()) paths.push_back(config->policy().dir());
-  options.check_permissions = words.empty();
-  if (words.empty() && config.ok()) {  // the host's own: as cairnd would take it
-    const auto& files = config->policy();
-    options.require_signed = files.require_signed();
-    options.trusted_keys = {files.trusted_keys().begin(), files.trusted_keys().end()};
-    options.signatures = files.signatures();
-    options.reserved = {files.reserved().begin(), files.reserved().end()};
+  if (!words.empty()) {  // not the host's own: nobody's signature is asked for, no setting reserved
+    options.check_permissions = options.require_signed = false;
+    options.reserved.clear();
   }
   policy::PolicyFiles files;
   for (const std::string& path : paths) {
@@ -67,13 +65,20 @@ ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::st
   return read;
 }
 
-int PrintProblems(const ReadPolicy& read) { return PrintProblems(read.problems, read.texts); }
-
-absl::StatusOr<std::string> LogDirOf(const Arguments& arguments) {
-  if (arguments.Has("--log")) return arguments.Get("--log");
-  ASSIGN_OR_RETURN(const std::vector<std::string> logs, LogsOf(Arguments()));
-  return logs.front();
+std::shared_ptr<const policy::CompiledPolicy> PolicyInForce(const Arguments& arguments) {
+  const auto config = AgentConfigOf(arguments);
+  if (!config.ok()) return nullptr;
+  policy::LoadOptions options = policy::LoadOptionsOf(*config);
+  options.environment = arguments.Get("--environment", options.environment);
+  const policy::LoadResult loaded = policy::LoadPolicy(options, nullptr);
+  std::fputs(
+      absl::StrCat("cairn: by what is in force instead: ", policy::RungName(loaded.rung), "\n")
+          .c_str(),
+      stderr);
+  return std::dynamic_pointer_cast<const policy::CompiledPolicy>(loaded.policy);
 }
+
+int PrintProblems(const ReadPolicy& read) { return PrintProblems(read.problems, read.texts); }
 
 absl::Status ForEachRecord(const std::string& log,
                            absl::FunctionRef<bool(const ledger::LoggedRecord&)> visit) {

@@ -28,11 +28,12 @@ struct ReadPolicy {
 // Inline tests are not run. Owners and modes are checked for the host's own directory alone.
 ReadPolicy ReadPolicyWords(const Arguments& arguments, const std::vector<std::string>& words);
 
+// What cairnd judges by while the host's own files do not load: the rung below that holds, named
+// on stderr. Null: there is no configuration.
+std::shared_ptr<const policy::CompiledPolicy> PolicyInForce(const Arguments& arguments);
+
 // Prints every problem of `read` on stderr. Returns kBadPolicy.
 int PrintProblems(const ReadPolicy& read);
-
-// What --log says, or this host's newest log.
-absl::StatusOr<std::string> LogDirOf(const Arguments& arguments);
 
 // Calls `visit` with each record of `log`; it returns false to stop.
 absl::Status ForEachRecord(const std::string& log,

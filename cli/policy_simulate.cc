@@ -42,7 +42,7 @@ void PrintVolumes(absl::string_view title, const std::map<std::string, Volume>& 
 int RunSimulate(const Arguments& arguments) {
   const ReadPolicy read = ReadPolicyWords(arguments, arguments.words());
   if (read.policy == nullptr) return PrintProblems(read);
-  const auto log = LogDirOf(arguments);
+  const auto log = LogOption(arguments);
   if (!log.ok()) return Fail(log.status());
   std::map<std::string, Volume> by_rule, by_exe;
   uint64_t total = 0, kept = 0, counted = 0;

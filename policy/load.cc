@@ -11,6 +11,7 @@
 #include "policy/diff.h"
 #include "policy/inline_tests.h"
 #include "policy/last_good.h"
+#include "proto/config.pb.h"
 
 namespace cairn::policy {
 namespace {
@@ -66,6 +67,24 @@ std::string SeenOf(const PolicyFiles& files, const LoadOptions& options,
 }
 
 }  // namespace
+
+LoadOptions LoadOptionsOf(const config::AgentConfig& config) {
+  LoadOptions options;
+  options.dir = config.policy().dir();
+  options.environment = config.environment();
+  for (const std::string& own : {config.policy().dir(), config.keys().dir(), config.log().dir(),
+                                 config.policy().state_dir(), config.capture().state_dir()}) {
+    options.own_paths.push_back(own + "/");
+  }
+  options.own_paths.push_back(config.control().socket());
+  options.state_dir = config.policy().state_dir();
+  options.require_signed = config.policy().require_signed();
+  options.trusted_keys = {config.policy().trusted_keys().begin(),
+                          config.policy().trusted_keys().end()};
+  options.signatures = config.policy().signatures();
+  options.reserved = {config.policy().reserved().begin(), config.policy().reserved().end()};
+  return options;
+}
 
 CompileOptions CompileOptionsOf(const LoadOptions& options) {
   CompileOptions compile;

@@ -10,7 +10,14 @@
 #include "policy/files.h"
 #include "policy/policy.h"
 
+namespace cairn::config {
+class AgentConfig;
+}
+
 namespace cairn::policy {
+
+// What a host's configuration asks for: cairnd and the command line judge alike.
+LoadOptions LoadOptionsOf(const config::AgentConfig& config);
 
 CompileOptions CompileOptionsOf(const LoadOptions& options);
 

@@ -1,26 +1,11 @@
-// No allocation per event once things have grown: this binary counts operator new.
-#include <atomic>
+// No allocation per event once things have grown: operator new is counted.
 #include <chrono>
-#include <cstdlib>
-#include <new>
 
 #include "agent/capture/decode.h"
 #include "agent/capture/process_table.h"
 #include "gtest/gtest.h"
+#include "tests/allocations.h"
 #include "tests/capture/event_bytes.h"
-
-namespace {
-std::atomic<uint64_t> allocations{0};
-}  // namespace
-
-__attribute__((noinline)) void* operator new(size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace cairn::capture {
 namespace {
@@ -69,12 +54,12 @@ TEST(Alloc, NoneForAnyEventOfAKnownProcess) {
       sum += table.Find(view.header)->process.pid() + decoder.Decode(view)->type();
     };
     for (int i = 0; i < 10; ++i) once();
-    const uint64_t before = allocations;
+    const uint64_t before = Allocations();
     const auto start = std::chrono::steady_clock::now();
     constexpr int kRounds = 100'000;
     for (int i = 0; i < kRounds; ++i) once();
     const auto end = std::chrono::steady_clock::now();
-    EXPECT_EQ(allocations - before, 0u) << one.name;
+    EXPECT_EQ(Allocations() - before, 0u) << one.name;
     printf("%-8s %4.0f ns an event\n", one.name,
            std::chrono::duration<double, std::nano>(end - start).count() / kRounds);
   }

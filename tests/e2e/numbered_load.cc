@@ -5,22 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace cairn {
-namespace {
-
-constexpr char kName[] = "/cairn-numbered/%llu";
-
-void OpenNumber(uint64_t number) {
-  char name[64];
-  std::snprintf(name, sizeof(name), kName, static_cast<unsigned long long>(number));
-  (void)!open(name, O_RDONLY);
-}
-
-}  // namespace
 
 NumberedLoad::NumberedLoad() {
+  const std::string prefix = Prefix();
   int stop[2], made[2];
   (void)!pipe2(stop, O_CLOEXEC);  // not for cairnd to hold open
   (void)!pipe2(made, O_CLOEXEC);
@@ -31,7 +23,7 @@ NumberedLoad::NumberedLoad() {
     uint64_t count = 0;
     char byte;
     while (read(stop[0], &byte, 1) != 0) {
-      for (int i = 0; i < 20; ++i) OpenNumber(count++);
+      for (int i = 0; i < 20; ++i) (void)!open(absl::StrCat(prefix, count++).c_str(), O_RDONLY);
       usleep(5000);
     }
     (void)!write(made[1], &count, sizeof(count));
@@ -52,9 +44,14 @@ uint64_t NumberedLoad::Stop() const {
   return count;
 }
 
+std::string NumberedLoad::Prefix() { return absl::StrCat("/cairn-numbered/", getpid(), "/"); }
+
 std::optional<uint64_t> NumberedLoad::NumberOf(const std::string& path) {
-  unsigned long long number;
-  if (std::sscanf(path.c_str(), kName, &number) != 1) return std::nullopt;
+  absl::string_view name = path;
+  uint64_t number;
+  if (!absl::ConsumePrefix(&name, Prefix()) || !absl::SimpleAtoi(name, &number)) {
+    return std::nullopt;
+  }
   return number;
 }
 

@@ -10,8 +10,7 @@
 
 namespace cairn {
 
-// From construction on a child opens "/cairn-numbered/0", "/cairn-numbered/1", …, which do not
-// exist, some 4,000 a second.
+// From construction on a child opens PREFIX0, PREFIX1, …, which do not exist, some 4,000 a second.
 class NumberedLoad {
  public:
   NumberedLoad();
@@ -19,6 +18,8 @@ class NumberedLoad {
   // Ends it, and returns how many there were. Call once.
   uint64_t Stop() const;
 
+  // Of this test program's loads: another's may run beside it.
+  static std::string Prefix();
   static std::optional<uint64_t> NumberOf(const std::string& path);
 
  private:

@@ -46,9 +46,9 @@ class PinnedTest : public testing::Test {
     ASSERT_TRUE(host_.Prepare());
     Capture(host_, "ring_bytes: 4194304");
     host_.Write("policy.d/10.yaml",
-                "schema: cairn.policy/v1\nmetadata: {name: e2e, serial: 1}\nrules:\n"
-                "  - {id: numbered, on: [file.open], when: "
-                "'file.path.startsWith(\"/cairn-numbered/\")'}\n");
+                absl::StrCat("schema: cairn.policy/v1\nmetadata: {name: e2e, serial: 1}\nrules:\n"
+                             "  - {id: numbered, on: [file.open], when: 'file.path.startsWith(\"",
+                             NumberedLoad::Prefix(), "\")'}\n"));
   }
   void TearDown() override {
     host_.cairnd().Kill();

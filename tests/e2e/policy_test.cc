@@ -193,6 +193,12 @@ TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
   EXPECT_THAT(text, HasSubstr("why it was recorded (policy generation 1): "));
   EXPECT_THAT(text, HasSubstr("  matches   secret-read  ("));
   EXPECT_THAT(text, HasSubstr("recorded by "));
+  EXPECT_EQ(Said(absl::StrCat("policy explain ", sequence)), text) << "the configured log";
+  Policy("ruless: []\n");  // cairnd would go on by what it last loaded whole
+  EXPECT_EQ(Said(absl::StrCat("policy explain ", sequence, " 2>", host_.Path("messages"))), text);
+  EXPECT_THAT(ledger::ReadAll(host_.Path("messages")), HasSubstr("did you mean 'rules'?"));
+  EXPECT_THAT(ledger::ReadAll(host_.Path("messages")), HasSubstr("instead: last-known-good\n"));
+  Policy(second);
   host_.Write("candidate.yaml",
               absl::StrCat(kHead,
                            "rules:\n  - {id: other, on: [file.open], when: 'file.path == "
@@ -217,6 +223,8 @@ TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
   text = Said(simulate + " 2>" + host_.Path("messages"));
   EXPECT_THAT(text, testing::ContainsRegex("secret-read +1,?501 +0\n"));
   EXPECT_THAT(text, testing::ContainsRegex("/cat +[0-9]+ +[0-9]+\n"));
+  EXPECT_THAT(text, testing::ContainsRegex("floor:own-files +([0-9]+) +[1-9]"))
+      << "no file lowers it";
   EXPECT_EQ(ledger::ReadAll(host_.Path("messages")), "") << "no terminal, no bar";
   std::string shown;
   EXPECT_EQ(Shell(absl::StrCat("script -qec \"", ProgramPath("cairn"), " ", simulate, " --config ",

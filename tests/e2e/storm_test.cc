@@ -21,7 +21,7 @@ namespace {
 std::string PolicyOf(const std::string& rule) {
   return absl::StrCat(
       "schema: cairn.policy/v1\nmetadata: {name: e2e, serial: 1}\nrules:\n  - {id: ", rule,
-      ", on: [file.open], when: 'file.path.startsWith(\"/cairn-numbered/\")'}\n");
+      ", on: [file.open], when: 'file.path.startsWith(\"", NumberedLoad::Prefix(), "\")'}\n");
 }
 
 struct Storm {

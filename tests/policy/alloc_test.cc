@@ -1,28 +1,12 @@
-// No allocation per decision: this binary counts operator new.
+// No allocation per decision: operator new is counted.
 #include <gtest/gtest.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
 #include "policy/compile.h"
 #include "proto/names.h"
+#include "tests/allocations.h"
 #include "tests/paths.h"
-
-namespace {
-std::atomic<uint64_t> allocations{0};
-}  // namespace
-
-__attribute__((noinline)) void* operator new(size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace cairn::policy {
 namespace {
@@ -90,9 +74,9 @@ size_t AllocationsOf(const Policy& policy) {
     }
   };
   for (int round = 0; round < 3; ++round) decide(round);  // a limit's key, and what grows once
-  const uint64_t before = allocations;
+  const uint64_t before = Allocations();
   for (int round = 3; round < 100; ++round) decide(round);
-  return allocations - before;
+  return Allocations() - before;
 }
 
 std::shared_ptr<const Policy> Compiled(std::vector<std::pair<std::string, std::string>> files) {
