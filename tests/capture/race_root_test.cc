@@ -6,10 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "agent/capture/bpf_source.h"
 #include "agent/capture/event_view.h"
@@ -83,7 +85,12 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
   ASSERT_TRUE((*source)->SetWanted(wanted).ok());
   truth->go = true;
 
-  int seen = 0, wrong = 0, lost = 0;
+  struct Opened {
+    uint64_t time_ns, inode;
+    bool same;  // the path is that of the inode
+  };
+  std::vector<Opened> seen;
+  int wrong = 0, lost = 0;
   std::string path;
   const auto drain = [&] {
     (*source)->Drain([&](absl::string_view event) {
@@ -92,9 +99,8 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
       const auto body = view.Body<event_file>();
       if (view.header.pid != static_cast<uint32_t>(child) || body.ret < 0) return;
       JoinComponents(view.strings[STRING_PATH], &path);
-      if (path.rfind(dir, 0) != 0 || seen == kTries) return;
-      wrong += body.inode != truth->inodes[seen] || path != (body.inode == inode_a ? a : b);
-      ++seen;
+      if (path.rfind(dir, 0) != 0) return;
+      seen.push_back({view.header.time_ns, body.inode, path == (body.inode == inode_a ? a : b)});
     });
     (*source)->DrainLoss([&](const RingLoss&) { ++lost; });
     (*source)->Settle();
@@ -105,7 +111,11 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
     usleep(10'000);
   }
   EXPECT_EQ(lost, 0);
-  EXPECT_EQ(seen, kTries);
+  ASSERT_EQ(seen.size(), static_cast<size_t>(kTries));
+  // A processor that stood still for longer than the watermark hands its record in late.
+  std::sort(seen.begin(), seen.end(),
+            [](const Opened& x, const Opened& y) { return x.time_ns < y.time_ns; });
+  for (int i = 0; i < kTries; ++i) wrong += !seen[i].same || seen[i].inode != truth->inodes[i];
   EXPECT_EQ(wrong, 0);
   EXPECT_GT(truth->fooled, 0) << "the control was never fooled: the race did not happen";
   RecordProperty("fooled", truth->fooled);
