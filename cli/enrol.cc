@@ -26,6 +26,7 @@ namespace {
 
 constexpr char kOut[] = "/etc/cairn/shipper";
 constexpr char kShipperConfig[] = "/etc/cairn/shipper.yaml";
+constexpr char kReceiptsDropIn[] = "20-collectors.yaml";
 constexpr absl::Duration kTimeout = absl::Seconds(15);
 
 // "cairn1.<secret, hexadecimal>.<SHA-256 of the collector's TLS key, hexadecimal>".
@@ -137,9 +138,31 @@ void Tell(const Identity& identity, const std::string& out, const std::string& c
                  out.c_str());
   }
   std::fprintf(stderr,
-               "%s says where to ship to. Let cairnd check receipts, in agent.yaml:\n"
-               "  receipts:\n    collectors: [%s]\n",
-               config.c_str(), enrolled.collector_key().c_str());
+               "%s says where to ship to, receipts.collectors of agent.yaml whose receipts count.\n"
+               "Next: systemctl restart cairnd cairn-shipper\n",
+               config.c_str());
+}
+
+// cairnd believes the collector's receipts from its next start on, beside those it believes
+// already. With --keys it is another agent, whose configuration others write.
+absl::Status BelieveReceipts(const Arguments& arguments, const std::string& collector_key) {
+  if (arguments.Has("--keys")) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const config::AgentConfig config, AgentConfigOf(arguments));
+  std::string lines = "# Made by `cairn enrol`.\nreceipts:\n  collectors:\n";
+  for (const std::string& known : config.receipts().collectors()) {
+    if (known == collector_key) return absl::OkStatus();
+    absl::StrAppend(&lines, "    - ", known, "\n");
+  }
+  absl::StrAppend(&lines, "    - ", collector_key, "\n");
+  return WriteAgentDropIn(arguments, kReceiptsDropIn, lines);
+}
+
+// Where the collector takes logs: HOST of --collector, at the port it told.
+std::string ShipTo(const Arguments& arguments, const wire::Enrolled& enrolled) {
+  const std::string asked = arguments.Get("--collector");
+  if (arguments.Has("--ship-to")) return arguments.Get("--ship-to");
+  if (enrolled.ship_port() == 0) return asked;
+  return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", enrolled.ship_port());
 }
 
 int RunEnrol(const Arguments& arguments) {
@@ -160,7 +183,7 @@ int RunEnrol(const Arguments& arguments) {
   const absl::Status saved = Save(out, request->key_pem, *enrolled);
   if (!saved.ok()) return Fail(saved);
   const std::string config = arguments.Get("--shipper-config", kShipperConfig);
-  const std::string address = arguments.Get("--ship-to", arguments.Get("--collector"));
+  const std::string address = ShipTo(arguments, *enrolled);
   if (::access(config.c_str(), F_OK) != 0) {
     const size_t slash = config.rfind('/');
     const absl::Status written =
@@ -169,6 +192,8 @@ int RunEnrol(const Arguments& arguments) {
                          ShipperConfig(out, address, *enrolled), 0644);
     if (!written.ok()) return Fail(written);
   }
+  const absl::Status believed = BelieveReceipts(arguments, enrolled->collector_key());
+  if (!believed.ok()) return Fail(believed);
   Tell(*identity, out, config, *enrolled);
   return kOk;
 }
@@ -188,7 +213,8 @@ Command EnrolCommand() {
   command.options = {
       {"--collector", "HOST:PORT", "the collector's enrolment listener"},
       {"--token", "TOKEN", "as `cairn-collectord token` printed it; good once"},
-      {"--ship-to", "HOST:PORT", "where the shipper connects to (what --collector says)"},
+      {"--ship-to", "HOST:PORT",
+       "where the shipper connects to (HOST, at the port the collector tells)"},
       {"--out", "DIR", "for certificate, key and CA (/etc/cairn/shipper)"},
       {"--shipper-config", "FILE", "made when it is not there (/etc/cairn/shipper.yaml)"},
       {"--no-certificate", "", "the site certifies this host; only the log key is enrolled"},

@@ -85,11 +85,32 @@ absl::StatusOr<EventFilter> EventFilter::Make(const Arguments& arguments) {
   return filter;
 }
 
-bool EventFilter::WantsType(const Record& record) const {
+ledger::Terms EventFilter::Needs() const {
+  ledger::Terms terms;
+  terms.since_ns = since_ns_;
+  terms.until_ns = until_ns_;
+  for (int number = 1; number < 256 && !types_.empty(); ++number) {
+    const auto type = static_cast<EventType>(number);
+    terms.types[static_cast<size_t>(number)] = WantsType(type);
+  }
+  if (!users_.empty()) {
+    std::vector<ledger::Term>& any = terms.any_of.emplace_back();
+    for (const std::string& user : users_) any.push_back(ledger::UserNameTerm(user));
+    for (const uint32_t id : user_ids_) any.push_back(ledger::UserIdTerm(id));
+  }
+  if (!rules_.empty()) {
+    std::vector<ledger::Term>& any = terms.any_of.emplace_back();
+    for (const std::string& rule : rules_) any.push_back(ledger::RuleTerm(rule));
+  }
+  if (where_.has_value()) where_->Require(&terms);
+  return terms;
+}
+
+bool EventFilter::WantsType(EventType type) const {
   if (types_.empty()) return true;
-  const absl::string_view name = EventName(record.type());
-  for (const std::string& type : types_) {
-    if (type.back() == '.' ? absl::StartsWith(name, type) : name == type) return true;
+  const absl::string_view name = EventName(type);
+  for (const std::string& wanted : types_) {
+    if (wanted.back() == '.' ? absl::StartsWith(name, wanted) : name == wanted) return true;
   }
   return false;
 }
@@ -110,8 +131,8 @@ bool EventFilter::WantsRule(const std::vector<absl::string_view>& rules) const {
 }
 
 bool EventFilter::Wants(const ledger::LoggedRecord& logged) const {
-  return logged.wall_ns >= since_ns_ && logged.wall_ns <= until_ns_ && WantsType(*logged.record) &&
-         WantsUser(logged.process) && WantsRule(logged.rules) &&
+  return logged.wall_ns >= since_ns_ && logged.wall_ns <= until_ns_ &&
+         WantsType(logged.record->type()) && WantsUser(logged.process) && WantsRule(logged.rules) &&
          (!where_.has_value() || where_->Holds(logged));
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/command.h"
+#include "ledger/index_terms.h"
 #include "ledger/reader.h"
 #include "policy/where.h"
 
@@ -24,10 +25,12 @@ class EventFilter {
   static absl::StatusOr<EventFilter> Make(const Arguments& arguments);
 
   bool Wants(const ledger::LoggedRecord& logged) const;
+  // What every record it wants has.
+  ledger::Terms Needs() const;
   uint64_t since_ns() const { return since_ns_; }  // wall; 0: from the beginning
 
  private:
-  bool WantsType(const Record& record) const;
+  bool WantsType(EventType type) const;
   bool WantsUser(const Process* process) const;
   bool WantsRule(const std::vector<absl::string_view>& rules) const;
 

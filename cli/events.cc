@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <bitset>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -17,11 +18,13 @@
 #include "cli/command.h"
 #include "cli/event_filter.h"
 #include "cli/event_table.h"
+#include "cli/indexed_log.h"
 #include "cli/line_join.h"
 #include "cli/logs.h"
 #include "cli/record_text.h"
 #include "cli/terminal.h"
 #include "ledger/reader.h"
+#include "ledger/search.h"
 
 namespace cairn::cli {
 namespace {
@@ -66,11 +69,20 @@ struct Source {
   LineJoin join;
 };
 
+void Print(const ledger::LoggedRecord& logged, const EventFilter& filter, LineJoin* join,
+           Printer* printer) {
+  const auto print = [printer](const TableRow& row) { printer->PrintRow(row); };
+  if (printer->is_table()) {
+    join->Add(logged, filter.Wants(logged), print);
+  } else if (filter.Wants(logged)) {
+    printer->PrintRecord(logged);
+  }
+}
+
 // Prints what there is. False: a failure, already told, or nobody reads; `code` says which.
 // Rows younger than `print_before_ns` may wait for their audit.link.
 bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_before_ns,
                     Printer* printer, int* code) {
-  const auto print = [printer](const TableRow& row) { printer->PrintRow(row); };
   ledger::LoggedRecord logged;
   for (;;) {
     const auto end = source->reader->Next(&logged);
@@ -80,14 +92,26 @@ bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_be
       return false;
     }
     if (*end != ledger::ReadEnd::kRecord) break;
-    if (printer->is_table()) {
-      source->join.Add(logged, filter.Wants(logged), print);
-    } else if (filter.Wants(logged)) {
-      printer->PrintRecord(logged);
-    }
+    Print(logged, filter, &source->join, printer);
   }
-  source->join.Flush(print_before_ns, print);
+  source->join.Flush(print_before_ns, [printer](const TableRow& row) { printer->PrintRow(row); });
   return printer->Flush();
+}
+
+// The same by the log's index: what cannot fit is not read. Links stand right behind their acts.
+bool PrintIndexed(IndexedLog* log, const EventFilter& filter, Printer* printer, int* code) {
+  LineJoin join(false);
+  std::bitset<256> links;
+  links.set(AUDIT_LINK, printer->is_table());
+  const absl::Status read =
+      ledger::Scan(log->index(), filter.Needs(), links, [&](const ledger::LoggedRecord& logged) {
+        Print(logged, filter, &join, printer);
+        return std::ferror(stdout) == 0;
+      });
+  join.Flush(UINT64_MAX, [printer](const TableRow& row) { printer->PrintRow(row); });
+  const bool reader = printer->Flush();
+  if (!read.ok()) *code = Fail(kFailed, read.message());
+  return reader && read.ok();
 }
 
 // Sleeps until a log changes, but never long: an inotify queue may overflow; and never wakes more
@@ -130,20 +154,25 @@ int RunEvents(const Arguments& arguments) {
   if (!filter.ok()) return Fail(kUsage, filter.status().message());
   const auto logs = LogsOf(arguments);
   if (!logs.ok()) return Fail(logs.status());
+  const bool follow = arguments.Has("--follow");
   std::vector<Source> sources;
   for (const std::string& log : *logs) {
     auto reader = ledger::LogReader::Open(log);
     if (!reader.ok()) return Fail(reader.status());
     (*reader)->SeekTime(filter->since_ns());
-    sources.push_back({log, *std::move(reader), LineJoin(arguments.Has("--follow"))});
+    sources.push_back({log, *std::move(reader), LineJoin(follow)});
   }
   ::signal(SIGPIPE, SIG_IGN);  // `cairn events | head` ends quietly
   Printer printer(form, arguments.Has("--wide"), columns);
   int code = kOk;
   for (Source& source : sources) {
-    if (!PrintAvailable(&source, *filter, UINT64_MAX, &printer, &code)) return code;
+    const auto indexed = follow ? nullptr : IndexedLog::OpenIfWorth(source.path, filter->Needs());
+    const bool printed = indexed != nullptr
+                             ? PrintIndexed(indexed.get(), *filter, &printer, &code)
+                             : PrintAvailable(&source, *filter, UINT64_MAX, &printer, &code);
+    if (!printed) return code;
   }
-  return arguments.Has("--follow") ? Follow(&sources, *filter, &printer) : kOk;
+  return follow ? Follow(&sources, *filter, &printer) : kOk;
 }
 
 }  // namespace

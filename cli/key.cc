@@ -65,6 +65,16 @@ absl::Status Init(const std::string& keys_dir, ledger::Tpm* tpm) {
   return ledger::SigningKey::Generate().Save(absl::StrCat(keys_dir, "/", kLogKeyName), tpm);
 }
 
+// What the key's line says of the deployment, cairnd's configuration says as well; with --keys it
+// is another agent's key.
+absl::Status NameDeployment(const Arguments& arguments, const config::AgentConfig& config) {
+  const std::string deployment = arguments.Get("--deployment", config.deployment());
+  if (deployment == config.deployment() || arguments.Has("--keys")) return absl::OkStatus();
+  return WriteAgentDropIn(
+      arguments, "10-deployment.yaml",
+      absl::StrCat("# Made by `cairn key init`.\ndeployment: ", deployment, "\n"));
+}
+
 int RunKey(const Arguments& arguments, bool init) {
   const auto config = AgentConfigOf(arguments);
   if (!config.ok()) return Fail(kBadPolicy, config.status().message());
@@ -79,6 +89,8 @@ int RunKey(const Arguments& arguments, bool init) {
                                         "overwritten; `cairn key show` prints its public half"));
     }
     if (!made.ok()) return Fail(made);
+    const absl::Status named = NameDeployment(arguments, *config);
+    if (!named.ok()) return Fail(named);
   }
   const auto vkey = LogVkey(arguments, *config, *keys_dir);
   if (absl::IsNotFound(vkey.status())) {

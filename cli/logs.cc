@@ -49,6 +49,14 @@ absl::StatusOr<config::AgentConfig> AgentConfigOf(const Arguments& arguments) {
   return config;
 }
 
+absl::Status WriteAgentDropIn(const Arguments& arguments, const std::string& name,
+                              absl::string_view lines) {
+  const std::string config = arguments.Get("--config", kAgentConfigPath);
+  const std::string dir = absl::StrCat(absl::StripSuffix(config, ".yaml"), ".d");
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir, 0755));
+  return WriteFileDurably(Io::Real(), dir, name, lines, 0644);
+}
+
 absl::StatusOr<std::vector<std::string>> LogsOf(const Arguments& arguments) {
   std::vector<std::string> logs;
   for (const std::string& word : arguments.words()) {

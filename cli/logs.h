@@ -19,6 +19,10 @@ extern const Option kConfigOption;
 // agent.yaml as --config names it; the defaults when the default file is not there.
 absl::StatusOr<config::AgentConfig> AgentConfigOf(const Arguments& arguments);
 
+// Writes a drop-in of it, agent.d/NAME beside it (0644); the lines are YAML.
+absl::Status WriteAgentDropIn(const Arguments& arguments, const std::string& name,
+                              absl::string_view lines);
+
 // The logs that `words` name: segment files, log directories, and of a directory of incarnations
 // its newest; without words, this host's newest. NotFound, PermissionDenied.
 absl::StatusOr<std::vector<std::string>> LogsOf(const Arguments& arguments);

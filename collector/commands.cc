@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: cairn-collectord init DIR --deployment NAME --host NAME… [--name NAME]\n"
-    "                             [--listen HOST:PORT] [--enrol HOST:PORT]\n"
+    "                             [--listen HOST:PORT] [--enrol HOST:PORT] [--store DIR]\n"
     "       cairn-collectord token DIR [--uuid HOST-UUID] [--valid 24h]\n"
     "       cairn-collectord issue DIR --deployment NAME --uuid HOST-UUID --out DIR\n"
     "       cairn-collectord trust DIR --key LOG.VKEY\n"
@@ -53,7 +53,8 @@ absl::Status Init(const std::string& dir, const Options& options) {
   InitOptions init{.dir = dir,
                    .deployment = Value(options, "deployment"),
                    .name = Value(options, "name"),
-                   .enrol = Value(options, "enrol")};
+                   .enrol = Value(options, "enrol"),
+                   .store = Value(options, "store")};
   if (!Value(options, "listen").empty()) init.listen = Value(options, "listen");
   for (auto [at, end] = options.equal_range("host"); at != end; ++at) {
     init.hosts.push_back(at->second);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -90,6 +91,8 @@ absl::Status SetEnrolment(const config::CollectorConfig& config, absl::string_vi
       .ca_key = given.ca_key(),
   };
   options.certificate_age = Seconds(given.certificate_age_s(), options.certificate_age);
+  // Any port (0) is known to nobody yet.
+  if (!absl::SimpleAtoi(setup->server.listen.port, &options.ship_port)) options.ship_port = 0;
   setup->core.enrolment = std::move(options);
   if (given.listen().empty()) return absl::OkStatus();
   absl::StatusOr<HostPort> listen = HostPort::Parse(given.listen());

@@ -75,6 +75,7 @@ absl::StatusOr<wire::Enrolled> Enrolment::Answer(const Origin& origin, const wir
   wire::Enrolled answer;
   answer.set_ca_pem(ca_pem_);
   answer.set_collector_key(cosigner_->key().ToString());
+  answer.set_ship_port(options_.ship_port);
   if (request.csr_der().empty() || !authority_.has_value()) return answer;
   if (request.csr_der().size() > kMaxRequest) {
     return absl::InvalidArgumentError("the certificate request is too long");

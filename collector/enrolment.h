@@ -2,6 +2,7 @@
 #ifndef CAIRN_COLLECTOR_ENROLMENT_H_
 #define CAIRN_COLLECTOR_ENROLMENT_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct EnrolmentOptions {
   std::string ca;      // PEM file: who certifies collectors, and hosts where ca_key is given
   std::string ca_key;  // PEM file; empty: the site certifies its hosts itself
   absl::Duration certificate_age = absl::Hours(24 * 90);
+  uint32_t ship_port = 0;  // told to who enrols; 0: where it enrolled
 };
 
 // Errors of both: PermissionDenied (token, another host's identity, revoked), InvalidArgument (the

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/certificate.h"
+#include "base/config_files.h"
 #include "base/io.h"
 #include "base/status.h"
 #include "collector/hosts.h"
@@ -15,12 +16,16 @@
 #include "ledger/key.h"
 #include "ledger/note.h"
 #include "ledger/segments.h"
+#include "proto/config.pb.h"
 
 namespace cairn::collector {
 namespace {
 
 constexpr absl::Duration kAuthorityLifetime = absl::Hours(24 * 3650);
 constexpr size_t kMaxPem = 64 << 10;
+constexpr char kInstalled[] = "/etc/cairn-collector";
+constexpr char kInstalledStore[] = "/var/lib/cairn-collector/store";
+constexpr char kInstalledEnrol[] = "0.0.0.0:7444";
 
 absl::Status WritePair(const std::string& dir, absl::string_view name,
                        const CertificateAndKey& pair) {
@@ -38,8 +43,8 @@ std::string Config(const InitOptions& options, const std::string& dir) {
   return absl::StrCat(
       "# Made by cairn-collectord init. All keys: collector.yaml(5).\n",
       "deployment: ", options.deployment, "\nname: ", options.name, "\nsigning_key: ", dir,
-      "/signing.key\nlisten: \"", options.listen, "\"\nstore: ", dir, "/store\nhosts_dir: ", dir,
-      "/hosts\ntls:\n  certificate: ", dir, "/collector.crt\n  key: ", dir,
+      "/signing.key\nlisten: \"", options.listen, "\"\nstore: ", options.store,
+      "\nhosts_dir: ", dir, "/hosts\ntls:\n  certificate: ", dir, "/collector.crt\n  key: ", dir,
       "/collector.key\n  ca: ", dir, "/ca.crt\n  crl: ", dir, "/ca.crl\n", enrolment);
 }
 
@@ -79,6 +84,9 @@ absl::Status InitCollector(const InitOptions& given) {
   real = ::realpath(options.dir.c_str(), nullptr);
   const std::string dir = real != nullptr ? real : options.dir;
   ::free(real);
+  const bool installed = dir == kInstalled;
+  if (options.store.empty()) options.store = installed ? kInstalledStore : dir + "/store";
+  if (options.enrol.empty() && installed) options.enrol = kInstalledEnrol;
   if (::access((dir + "/collector.yaml").c_str(), F_OK) == 0) {
     return absl::AlreadyExistsError(absl::StrCat(dir, "/collector.yaml exists"));
   }
@@ -96,7 +104,7 @@ absl::Status InitCollector(const InitOptions& given) {
   RETURN_IF_ERROR(WriteCrl(dir, {}));
   RETURN_IF_ERROR(MakeReceiptKey(dir, options.name));
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir + "/hosts", 0750));
-  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir + "/store", 0750));
+  RETURN_IF_ERROR(MakeDirectories(Io::Real(), options.store, 0750));
   return WriteFileDurably(Io::Real(), dir, "collector.yaml", Config(options, dir), 0644);
 }
 
@@ -137,7 +145,9 @@ absl::StatusOr<std::vector<LastReceipt>> DecommissionHost(const std::string& dir
                                                           absl::string_view reason) {
   RETURN_IF_ERROR(RevokeHost(dir, host_uuid, absl::StrCat("decommissioned: ", reason)));
   std::vector<LastReceipt> last;
-  const std::string store = dir + "/store";
+  config::CollectorConfig config;
+  RETURN_IF_ERROR(ReadConfigFiles(dir + "/collector.yaml", &config));
+  const std::string store = config.store().empty() ? kInstalledStore : config.store();
   ASSIGN_OR_RETURN(const std::vector<std::string> deployments, ListDirectory(store));
   for (const std::string& deployment : deployments) {
     const std::string host = absl::StrCat(store, "/", deployment, "/", host_uuid);

@@ -21,11 +21,13 @@ struct InitOptions {
   std::vector<std::string> hosts;  // DNS names and addresses hosts will connect to
   std::string listen = "0.0.0.0:7443";
   std::string enrol;  // where hosts enrol, host:port; empty: certificates are issued by hand
+  std::string store;  // default: DIR/store
 };
 
 // Makes, in DIR (0700): ca.crt ca.key, collector.crt collector.key (TLS), signing.key and
-// collector.vkey (receipts), hosts/, store/, collector.yaml. AlreadyExists: DIR has a
-// collector.yaml.
+// collector.vkey (receipts), hosts/, the store, collector.yaml. AlreadyExists: DIR has a
+// collector.yaml. Where DIR is the installed collector's (/etc/cairn-collector), hosts enrol at
+// 0.0.0.0:7444 and the store is /var/lib/cairn-collector/store unless said otherwise.
 absl::Status InitCollector(const InitOptions& options);
 
 // Issues OUT/host.crt and OUT/host.key for `host_uuid` from the authority in DIR, with a copy
@@ -42,7 +44,7 @@ absl::Status RevokeHost(const std::string& dir, absl::string_view host_uuid,
                         absl::string_view reason);
 
 // As RevokeHost, for a host that is no more: expected by nobody. Returns the newest receipts that
-// stay in DIR/store, by origin.
+// stay in the store, by origin.
 struct LastReceipt {
   std::string origin;
   uint64_t size = 0;  // blocks

@@ -28,6 +28,16 @@ int64_t MtimeNs(const std::string& path) {
 
 }  // namespace
 
+absl::StatusOr<Secret32> LoadIndexKey(const std::string& dir) {
+  const auto have = ReadFile(dir + "/key", Secret32::kSize);
+  if (have.ok() && have->size() == Secret32::kSize) {
+    return Secret32(reinterpret_cast<const uint8_t*>(have->data()));
+  }
+  Secret32 key = Secret32::Random();
+  RETURN_IF_ERROR(WriteFileDurably(Io::Real(), dir, "key", key.view(), 0600));
+  return key;
+}
+
 LogIndex::LogIndex(std::string log_dir, std::string index_dir, const Secret32* key)
     : log_dir_(std::move(log_dir)), index_dir_(std::move(index_dir)), key_(key) {}
 

@@ -34,6 +34,9 @@ struct IndexCounts {
   uint64_t rebuilt = 0;    // an index on disk was missing, foreign, damaged or wrong
 };
 
+// The key of the indexes in `dir`: its file "key", made (0600) when missing.
+absl::StatusOr<Secret32> LoadIndexKey(const std::string& dir);
+
 // Any thread.
 class LogIndex {
  public:

@@ -271,10 +271,72 @@ class Searcher {
   SearchAnswer answer_;
 };
 
+// Goes through a log from its oldest segment on.
+class Scanner {
+ public:
+  Scanner(LogIndex* log, const Terms& terms, const std::bitset<256>& beside,
+          absl::FunctionRef<bool(const LoggedRecord&)> take)
+      : log_(log), terms_(terms), beside_(beside), take_(take) {}
+
+  absl::Status Run() && {
+    std::vector<LogIndex::Segment> segments = log_->Segments();
+    for (auto segment = segments.rbegin(); segment != segments.rend() && !done_; ++segment) {
+      // An index that was not of these bytes is made anew, once; what came before is not repeated.
+      absl::Status read = ReadSegment(segment->epoch);
+      if (absl::IsDataLoss(read)) read = ReadSegment(segment->epoch);
+      RETURN_IF_ERROR(read);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status ReadSegment(uint64_t epoch) {
+    uint64_t ruled_out = 0;
+    ASSIGN_OR_RETURN(const std::vector<ChunkRef> chunks,
+                     log_->Candidates(epoch, Terms(), &ruled_out));
+    ASSIGN_OR_RETURN(const std::vector<ChunkRef> fitting,
+                     log_->Candidates(epoch, terms_, &ruled_out));
+    auto fits = fitting.begin();
+    for (const ChunkRef& chunk : chunks) {
+      const bool fitted = fits != fitting.end() && fits->chunk.offset() == chunk.chunk.offset();
+      if (fitted) ++fits;
+      const bool read = fitted || (after_fitting_ && IsBeside(chunk));
+      after_fitting_ = fitted;
+      if (!read || done_) continue;
+      RETURN_IF_ERROR(ReadChunk(log_, chunk, true, [this](const LoggedRecord& logged, auto) {
+        if (logged.sequence < next_) return true;
+        next_ = logged.sequence + 1;
+        done_ = !take_(logged);
+        return !done_;
+      }));
+    }
+    return absl::OkStatus();
+  }
+
+  bool IsBeside(const ChunkRef& chunk) const {
+    Terms terms;
+    terms.types = beside_;
+    return beside_.any() && MayHold(chunk.chunk, terms);
+  }
+
+  LogIndex* const log_;
+  const Terms& terms_;
+  const std::bitset<256>& beside_;
+  const absl::FunctionRef<bool(const LoggedRecord&)> take_;
+  bool after_fitting_ = false;
+  bool done_ = false;
+  uint64_t next_ = 0;
+};
+
 }  // namespace
 
 SearchAnswer Search(absl::Span<LogIndex* const> logs, const SearchQuery& query) {
   return Searcher(logs, query).Run();
+}
+
+absl::Status Scan(LogIndex* log, const Terms& terms, const std::bitset<256>& beside,
+                  absl::FunctionRef<bool(const LoggedRecord&)> take) {
+  return Scanner(log, terms, beside, take).Run();
 }
 
 absl::Status ReadChunk(LogIndex* log, const ChunkRef& ref, bool details,

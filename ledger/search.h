@@ -2,6 +2,7 @@
 #ifndef CAIRN_LEDGER_SEARCH_H_
 #define CAIRN_LEDGER_SEARCH_H_
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -58,6 +59,13 @@ struct SearchAnswer {
 
 // Any thread.
 SearchAnswer Search(absl::Span<LogIndex* const> logs, const SearchQuery& query);
+
+// Calls `take` for every record of the log that may fit `terms`, in order, until it returns false;
+// what the index rules out is not read. `beside`: event types also wanted of the stretch right
+// after one that may fit. Each record with its process' details. DataLoss names file, byte and
+// cause; every record before it was handed out. Refresh the index first.
+absl::Status Scan(LogIndex* log, const Terms& terms, const std::bitset<256>& beside,
+                  absl::FunctionRef<bool(const LoggedRecord&)> take);
 
 // Calls `take` for each record of a chunk with the stored bytes of its block, until it returns
 // false. DataLoss: the bytes are not those the index was made of, or no frames.

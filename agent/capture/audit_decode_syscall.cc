@@ -190,8 +190,8 @@ void TakeTarget(Decoding* d, const Call& call) {
   }
   if (call.known->type == PROCESS_PTRACE) {
     const absl::string_view name = call.known->name;  // docs/events.md, process.ptrace
-    peer->set_request(name == "process_vm_readv"    ? PTRACE_PEEKDATA
-                      : name == "process_vm_writev" ? PTRACE_POKEDATA
+    peer->set_request(name == "process_vm_readv"    ? uint32_t{PTRACE_PEEKDATA}
+                      : name == "process_vm_writev" ? uint32_t{PTRACE_POKEDATA}
                                                     : static_cast<uint32_t>(call.Arg(0)));
   } else {
     peer->set_signal(static_cast<uint32_t>(call.Arg(call.known->args.flags)));

@@ -29,16 +29,6 @@ bool IsDirectory(const std::string& path) {
   return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-absl::StatusOr<Secret32> LoadKey(const std::string& dir) {
-  const auto have = ReadFile(dir + "/key", Secret32::kSize);
-  if (have.ok() && have->size() == Secret32::kSize) {
-    return Secret32(reinterpret_cast<const uint8_t*>(have->data()));
-  }
-  Secret32 key = Secret32::Random();
-  RETURN_IF_ERROR(WriteFileDurably(Io::Real(), dir, "key", key.view(), 0600));
-  return key;
-}
-
 }  // namespace
 
 StoreView::StoreView(std::string store, std::string dir)
@@ -47,7 +37,7 @@ StoreView::StoreView(std::string store, std::string dir)
 absl::StatusOr<std::unique_ptr<StoreView>> StoreView::Open(std::string store, std::string dir) {
   RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir, 0700));
   auto view = absl::WrapUnique(new StoreView(std::move(store), std::move(dir)));
-  ASSIGN_OR_RETURN(view->key_, LoadKey(view->dir_));
+  ASSIGN_OR_RETURN(view->key_, ledger::LoadIndexKey(view->dir_));
   view->Refresh();
   view->tender_ = std::thread([view = view.get()] { view->Tend(); });
   return view;

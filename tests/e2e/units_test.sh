@@ -4,7 +4,7 @@ set -euo pipefail
 units=$1
 command -v systemd-analyze >/dev/null || { echo "SKIPPED: systemd-analyze is not installed"; exit 77; }
 failed=0
-for limit in cairnd:2.0 cairn-shipper:1.3 cairn-collectord:1.5; do
+for limit in cairnd:2.0 cairn-shipper:1.3 cairn-collectord:1.5 cairn-console:1.5 cairn-export:1.5; do
   unit=${limit%:*}.service most=${limit#*:}
   figure=$(systemd-analyze security --offline=yes --no-pager "$units/$unit" |
     sed -n 's/.*exposure level for [^:]*: \([0-9.]*\).*/\1/p')

@@ -29,7 +29,8 @@ class SearchTest : public ::testing::Test {
                         .ok());
         if (i % 40 == 0) log_.Advance(absl::Milliseconds(3));
       }
-      if (epoch < 2) EXPECT_TRUE(log_.ledger->Rotate("size").ok());
+      if (epoch == 2) continue;
+      EXPECT_TRUE(log_.ledger->Rotate("size").ok());
     }
     log_.Advance(absl::Seconds(1));
   }
@@ -195,6 +196,52 @@ TEST_F(SearchTest, ASegmentThatChangedIsAProblemNotAnAnswer) {
       Search(logs, {.terms = RareTerms(), .wants = Rare(), .show = Show, .limit = 10000});
   ASSERT_FALSE(answer.problems.empty());
   EXPECT_NE(answer.problems.front().find("are not those that were indexed"), std::string::npos);
+}
+
+TEST_F(SearchTest, AScanGivesWhatReadingGivesInOrderAndReadsLess) {
+  const auto index = NewIndex();
+  std::vector<std::string> rare;
+  uint64_t read = 0;
+  ASSERT_TRUE(Scan(index.get(), RareTerms(), {}, [&](const LoggedRecord& logged) {
+                ++read;
+                if (Rare()(logged)) rare.push_back(Show(logged));
+                return true;
+              }).ok());
+  std::vector<std::string> expected = ByReading(Rare());
+  std::reverse(expected.begin(), expected.end());
+  EXPECT_EQ(rare, expected);
+  EXPECT_LT(read, ByReading([](const LoggedRecord&) { return true; }).size());
+}
+
+TEST_F(SearchTest, AScanEndsWhenToldAndTakesTheNeighboursItIsAskedFor) {
+  const auto index = NewIndex();
+  int taken = 0;
+  ASSERT_TRUE(Scan(index.get(), {}, {}, [&](const LoggedRecord&) { return ++taken < 10; }).ok());
+  EXPECT_EQ(taken, 10);
+  Terms first;  // only the first segment can have it
+  first.RequirePrefix(PathKind::kObject, "/srv/rare/0/some");
+  const auto count = [&](const std::bitset<256>& beside) {
+    int records = 0;
+    EXPECT_TRUE(
+        Scan(index.get(), first, beside, [&](const LoggedRecord&) { return ++records > 0; }).ok());
+    return records;
+  };
+  std::bitset<256> beside;
+  beside.set(FILE_OPEN);
+  EXPECT_GT(count(beside), count({}));
+}
+
+TEST_F(SearchTest, AScanOfASegmentThatChangedNamesFileAndByte) {
+  const auto index = NewIndex();
+  BySearching(index.get(), RareTerms(), Rare(), 50);
+  const std::string path = log_.SegmentPath(1);
+  std::string bytes = ReadAll(path);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  WriteAllTo(path, bytes);
+  const absl::Status scanned = Scan(index.get(), {}, {}, [](const LoggedRecord&) { return true; });
+  EXPECT_TRUE(absl::IsDataLoss(scanned)) << scanned;
+  EXPECT_NE(scanned.message().find(path), std::string::npos) << scanned;
 }
 
 TEST_F(SearchTest, TheSameBytesMakeTheSameIndexHoweverTheyAreCut) {

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "agent/shipper/renewal.h"
+#include "base/agent_config.h"
 #include "base/certificate.h"
 #include "base/io.h"
 #include "collector/setup.h"
@@ -95,6 +96,31 @@ TEST_F(EnrolTest, AOneTimeTokenMakesAHostKnownAndGivesItACertificate) {
   EXPECT_EQ(Shell(absl::StrCat(ProgramPath("cairn-shipper"), " --check-config --config ",
                                site_.path("keys-shipper.yaml"))),
             0);
+}
+
+// `key init` and `enrol` are all there is to do on a host: what they learn stands in drop-ins.
+TEST_F(EnrolTest, TheAgentsConfigurationLearnsDeploymentAndCollector) {
+  const std::string config = site_.path("agent.yaml");
+  ledger::WriteAllTo(config, absl::StrCat("keys: {dir: ", site_.path("own"), "}\n"));
+  ASSERT_EQ(Shell(absl::StrCat(ProgramPath("cairn"), " key init --config ", config,
+                               " --deployment ", kDeployment, " >/dev/null")),
+            0);
+  EXPECT_EQ(LoadAgentConfig(config)->deployment(), kDeployment);
+  const std::string key = *ReadFile(site_.path("collector/collector.vkey"), 4096);
+  for (int enrolment = 0; enrolment < 2; ++enrolment) {  // a second time changes nothing
+    std::string out;
+    ASSERT_EQ(Shell(absl::StrCat(ProgramPath("cairn"), " enrol --config ", config, " --out ",
+                                 site_.path("own-enrolled"), " --shipper-config ",
+                                 site_.path("own-shipper.yaml"), " --collector 127.0.0.1:",
+                                 site_.server()->enrolment_port(), " --token ", Token(), " 2>&1"),
+                    &out),
+              0)
+        << out;
+    const auto learned = LoadAgentConfig(config);
+    ASSERT_TRUE(learned.ok()) << learned.status();
+    ASSERT_EQ(learned->receipts().collectors_size(), 1);
+    EXPECT_EQ(learned->receipts().collectors(0), absl::StripAsciiWhitespace(key));
+  }
 }
 
 TEST_F(EnrolTest, ATokenThatIsUsedUpExpiredForgedOrAnothersIsRefused) {
