@@ -48,7 +48,7 @@ set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none
 %define use_source_date_epoch_as_buildtime 1
 %define clamp_mtime_to_source_date_epoch 1
 %define _buildhost reproducible")
-set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /lib /usr/lib /usr/lib/systemd
+set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /etc/logrotate.d /lib /usr/lib /usr/lib/systemd
   /usr/lib/systemd/system /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/sbin /usr/bin
   /usr/share/man /usr/share/man/man1 /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8
   /usr/share/bash-completion /usr/share/bash-completion/completions /usr/share/zsh
@@ -79,4 +79,5 @@ set(CPACK_DEBIAN_CLI_PACKAGE_NAME cairn)
 set(CPACK_RPM_cli_PACKAGE_NAME cairn)
 set(CPACK_RPM_agent_USER_FILELIST "%config(noreplace) /etc/cairn/agent.yaml"
   "%config(noreplace) /etc/cairn/policy.d/baseline.yaml")
+set(CPACK_RPM_collector_USER_FILELIST "%config(noreplace) /etc/logrotate.d/cairn-collector")
 include(CPack)

@@ -65,13 +65,10 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
   auto core = absl::WrapUnique(new Core(std::move(options), std::move(cosigner)));
   RETURN_IF_ERROR(MakeDirectories(core->options_.io, core->options_.store, 0750));
   if (!core->options_.receipts_log.empty()) {
-    ASSIGN_OR_RETURN(core->receipts_log_,
-                     OpenFile(Io::Real(), core->options_.receipts_log,
-                              O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+    ASSIGN_OR_RETURN(core->receipts_log_, LineLog::Open(core->options_.receipts_log));
   }
   if (!core->options_.alarms_log.empty()) {
-    ASSIGN_OR_RETURN(core->alarms_log_, OpenFile(Io::Real(), core->options_.alarms_log,
-                                                 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+    ASSIGN_OR_RETURN(core->alarms_log_, LineLog::Open(core->options_.alarms_log));
   }
   if (!core->options_.webhook.empty()) {
     core->webhook_ = std::make_unique<Webhook>(core->options_.webhook);
@@ -247,15 +244,14 @@ void Core::Alarm(absl::string_view kind, absl::string_view origin, absl::string_
 }
 
 void Core::WriteAlarm(absl::string_view kind, absl::string_view origin, absl::string_view text) {
-  if (!alarms_log_.valid()) return;
+  if (alarms_log_ == nullptr) return;
   policy::JsonObject json;
   json.Text("time",
             policy::FormatWallTime(static_cast<uint64_t>(absl::ToUnixNanos(options_.now()))));
   json.Text("kind", kind);
   json.Text("origin", origin);
   json.Text("text", text);
-  const absl::Status written =
-      WriteAll(Io::Real(), alarms_log_.get(), json.Done() + "\n", options_.alarms_log);
+  const absl::Status written = alarms_log_->Append(json.Done());
   if (!written.ok()) LogWarning("alarms log: ", written.message());
 }
 
@@ -266,16 +262,15 @@ void Core::CountReceipt(absl::string_view origin, const GivenReceipt& receipt,
   ++counters_.receipts;
   counters_.records += new_records;
   if (options_.on_receipt) options_.on_receipt(origin, receipt);
-  if (!receipts_log_.valid()) return;
+  if (receipts_log_ == nullptr) return;
   const int64_t now_ns = absl::ToUnixNanos(options_.now());
   const double age_ms =
       (static_cast<double>(now_ns) - static_cast<double>(receipt.newest_ns)) / 1e6;
   const std::string line = absl::StrFormat(
       "{\"time_ns\":%d,\"origin\":\"%s\",\"size\":%d,\"records\":%d,\"new_records\":%d,"
-      "\"newest_ns\":%d,\"newest_age_ms\":%.3f}\n",
+      "\"newest_ns\":%d,\"newest_age_ms\":%.3f}",
       now_ns, origin, receipt.size, receipt.records, new_records, receipt.newest_ns, age_ms);
-  const absl::Status written =
-      WriteAll(Io::Real(), receipts_log_.get(), line, options_.receipts_log);
+  const absl::Status written = receipts_log_->Append(line);
   if (!written.ok()) LogWarning("receipts log: ", written.message());
 }
 

@@ -14,8 +14,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "base/fd.h"
 #include "base/io.h"
+#include "base/line_log.h"
 #include "collector/archiver.h"
 #include "collector/cosigner.h"
 #include "collector/enrolment.h"
@@ -140,8 +140,8 @@ class Core {
   const std::unique_ptr<Cosigner> cosigner_;
   Hosts hosts_;
   Counters counters_;
-  Fd receipts_log_;
-  Fd alarms_log_;
+  std::unique_ptr<LineLog> receipts_log_;  // null: none
+  std::unique_ptr<LineLog> alarms_log_;    // null: none
   std::unique_ptr<Webhook> webhook_;
   std::unique_ptr<OwnLog> own_log_;
   std::optional<Enrolment> enrolment_;

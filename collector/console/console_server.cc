@@ -17,6 +17,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/io.h"
+#include "base/line_log.h"
 #include "base/log.h"
 #include "base/metrics_server.h"
 #include "base/status.h"
@@ -150,9 +151,7 @@ class ConsoleServer::Impl {
     ASSIGN_OR_RETURN(access_, Access::Load(options_.access, options_.session));
     ASSIGN_OR_RETURN(store_, StoreView::Open(options_.store, options_.dir + "/index"));
     api_ = std::make_unique<Api>(store_.get(), options_.alarms);
-    const std::string log = options_.dir + "/access.jsonl";
-    ASSIGN_OR_RETURN(access_log_,
-                     OpenFile(Io::Real(), log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+    ASSIGN_OR_RETURN(access_log_, LineLog::Open(options_.dir + "/access.jsonl"));
     Route();
     uint32_t wanted = 0;
     if (!absl::SimpleAtoi(options_.listen.port, &wanted) || wanted > 65535) {
@@ -324,8 +323,7 @@ class ConsoleServer::Impl {
     json.Raw("asked", asked.Done());
     json.Number("status", static_cast<uint64_t>(code));
     json.Number("records", records);
-    const absl::Status written =
-        WriteAll(Io::Real(), access_log_.get(), json.Done() + "\n", "access.jsonl");
+    const absl::Status written = access_log_->Append(json.Done());
     if (!written.ok()) LogError("console: ", written.message());
     return written.ok();
   }
@@ -342,7 +340,7 @@ class ConsoleServer::Impl {
   std::unique_ptr<Access> access_;
   std::unique_ptr<StoreView> store_;
   std::unique_ptr<Api> api_;
-  Fd access_log_;
+  std::unique_ptr<LineLog> access_log_;
   std::atomic<uint64_t> requests_{0};
   std::atomic<int64_t> strangers_minute_{0};
   std::atomic<uint64_t> strangers_{0};
