@@ -18,7 +18,7 @@
 
 /* Raise it when what one run leaves in pinned maps is not what the next one expects: records,
  * shared maps, the scratch. */
-enum { EVENT_FORMAT = 2 };
+enum { EVENT_FORMAT = 3 };
 
 enum event_limit {
 	EVENT_TYPES = 256,     /* cairn.EventType fits a byte */

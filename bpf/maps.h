@@ -68,7 +68,8 @@ struct filters_type {
 	__type(value, struct event_filter);
 };
 
-/* Push-down: both filled by user space, both only ever let too much through. */
+/* Push-down: both filled by user space, both only ever let too much through. Neither forgets
+ * by itself: what is missing was taken by somebody. */
 enum { GUARDS = 8192, VERDICTS = 32768 };
 struct guards_type {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -78,7 +79,8 @@ struct guards_type {
 	__type(value, u8);
 };
 struct verdicts_type {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, VERDICTS);
 	__type(key, u32);
 	__type(value, struct event_verdict);

@@ -168,6 +168,7 @@ class Source final : public BpfSource {
   }
 
   void Judge(const Process& process, uint64_t exec_id) override { filter_.Judge(process, exec_id); }
+  void Forget(uint32_t pid) override { filter_.Forget(pid); }
 
   void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) override {
     const uint64_t now = BootTimeNs();

@@ -75,6 +75,7 @@ class BpfSource {
   absl::Status SetWanted(const policy::Wanted& wanted) { return SetWanted(wanted, {}); }
   // After each change of a process whose image is `exec_id`; agent/capture/filter.h.
   virtual void Judge(const Process& process, uint64_t exec_id) = 0;
+  virtual void Forget(uint32_t pid) = 0;  // the process has ended
   // Once a second: were our maps changed by somebody else? Says what, and puts it back.
   virtual void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) = 0;
   virtual void FillHeartbeat(Heartbeat* heartbeat) const = 0;

@@ -226,7 +226,7 @@ class Stream final : public Capture {
     if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
     if (header.type == PROCESS_FORK) table_.Fork(view_);
     if (header.layout == LAYOUT_TASK || header.layout == LAYOUT_CRED) JudgeProcess();
-    if (header.type == PROCESS_EXIT) table_.Exit(header);
+    if (header.type == PROCESS_EXIT) Forget(header);
   }
 
   // The event changed a process or made one: the kernel is told what nobody wants of it.
@@ -235,6 +235,11 @@ class Stream final : public Capture {
         view_.header.type == PROCESS_FORK ? view_.Body<event_task>().pid : view_.header.pid;
     const ledger::Subject* subject = table_.FindPid(pid);
     if (subject != nullptr) bpf_->Judge(subject->process, table_.exec_id(pid));
+  }
+
+  void Forget(const event_header& header) {
+    table_.Exit(header);
+    bpf_->Forget(header.pid);
   }
 
   // At exec, and once for a process that is older than the wish.

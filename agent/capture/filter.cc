@@ -57,7 +57,7 @@ void SetBits(const std::bitset<256>& types, __u64* words) {
 absl::Status Filter::Open(int filters, int guards, int verdicts, const FilterOptions& options) {
   RETURN_IF_ERROR(filter_.Map(filters, 1));
   guards_ = guards;
-  verdicts_ = verdicts;
+  verdicts_.Open(verdicts);
   push_down_ = options.push_down;
   size_t slot = 0;
   filter_->own[slot++] = static_cast<uint32_t>(getpid());
@@ -152,8 +152,7 @@ void Filter::Judge(const Process& process, uint64_t exec_id) {
   verdict.euid = process.euid();
   verdict.auid = process.auid();
   SetBits(in_force_.MutedFor(process), verdict.muted);
-  const uint32_t pid = process.pid();
-  bpf_map_update_elem(verdicts_, &pid, &verdict, BPF_ANY);  // full or not: it goes up then
+  verdicts_.Put(process.pid(), verdict);
 }
 
 void Filter::Repair(absl::FunctionRef<void(const std::string&)> sink) {
@@ -168,6 +167,7 @@ void Filter::Repair(absl::FunctionRef<void(const std::string&)> sink) {
     *filter_.get() = shadow_;
     sink("somebody else wrote to the filter of our BPF programs; put back");
   }
+  verdicts_.Repair(sink);
   uint8_t value;
   size_t gone = 0;
   for (const Key& key : keys_) {
@@ -193,7 +193,7 @@ std::string Filter::InKernel() const {
   }
   std::string bytes(reinterpret_cast<const char*>(&kernel), sizeof(kernel));
   for (const std::string& guard : sorted) bytes += guard;
-  return bytes;
+  return bytes + verdicts_.Differences();
 }
 
 }  // namespace cairn::capture

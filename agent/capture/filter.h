@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "agent/capture/mapped.h"
+#include "agent/capture/verdicts.h"
 #include "bpf/event.h"
 #include "policy/guards.h"
 #include "policy/wanted.h"
@@ -39,12 +40,13 @@ class Filter {
   // Tells the kernel what no rule can want of `process`, whose image is `exec_id`. Call after
   // each change of it. Nothing is told where no rule looks at processes.
   void Judge(const Process& process, uint64_t exec_id);
+  void Forget(uint32_t pid) { verdicts_.Forget(pid); }  // it has ended
 
   // Calls `sink` for each difference between the maps and what was written there, and mends it.
   void Repair(absl::FunctionRef<void(const std::string&)> sink);
 
-  // Both maps as the kernel has them now, but for what changes of itself: the same bytes for the
-  // same filter.
+  // The maps as the kernel has them now, but for what changes of itself: the same bytes for the
+  // same filter, whatever processes come and go.
   std::string InKernel() const;
 
   event_filter* operator->() const { return filter_.get(); }
@@ -58,7 +60,7 @@ class Filter {
 
   Mapped<event_filter> filter_;
   int guards_ = -1;
-  int verdicts_ = -1;
+  Verdicts verdicts_;
   bool push_down_ = true;
   event_filter shadow_ = {};  // what we last wrote
   std::set<Key> keys_;        // in the map

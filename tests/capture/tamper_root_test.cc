@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -115,6 +116,110 @@ TEST(Tamper, APathTakenFromTheFilterIsNoticedAndPutBack) {
   EXPECT_EQ(Notices(source->get()).size(), 1u);
   (*source)->FillHeartbeat(&after);
   EXPECT_EQ(before.maps_digest(), after.maps_digest());
+}
+
+// A policy that wants opens of one program alone: of every other process the kernel is told so.
+class TamperVerdicts : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+    auto source = BpfSource::Open({});
+    ASSERT_TRUE(source.ok()) << source.status();
+    source_ = *std::move(source);
+    policy::Wanted wanted;
+    wanted.Add(FILE_OPEN);
+    policy::Guards guards;
+    guards.types.set(FILE_OPEN);
+    guards.guarded.set(FILE_OPEN);
+    policy::Guard exe;
+    exe.of = policy::Guard::kExe;
+    exe.types.set(FILE_OPEN);
+    exe.texts = {"/usr/bin/wanted"};
+    guards.list.push_back(exe);
+    ASSERT_TRUE(source_->SetWanted(wanted, guards).ok());
+    map_ = OwnMap("verdicts");
+    ASSERT_GE(map_, 0);
+    for (const uint32_t pid : {kFirst, kSecond}) {
+      Process process;
+      process.set_pid(pid);
+      process.set_start_ns(pid * 1000);
+      process.set_exe("/usr/bin/other");
+      source_->Judge(process, 7);
+    }
+    ASSERT_TRUE(Notices(source_.get()).empty());
+  }
+  event_verdict Verdict(uint32_t pid) const {
+    event_verdict verdict = {};
+    EXPECT_EQ(bpf_map_lookup_elem(map_, &pid, &verdict), 0) << pid;
+    return verdict;
+  }
+  std::string Digest() const {
+    Heartbeat heartbeat;
+    source_->FillHeartbeat(&heartbeat);
+    return heartbeat.maps_digest();
+  }
+  // The digest shows it, one notice tells of it, and all is as before.
+  void ExpectNoticed(const std::string& before, const std::string& what) {
+    EXPECT_NE(Digest(), before);
+    const auto notices = Notices(source_.get());
+    ASSERT_EQ(notices.size(), 1u);
+    EXPECT_NE(notices[0].find(what + "; put back"), std::string::npos) << notices[0];
+    EXPECT_EQ(Digest(), before);
+    EXPECT_TRUE(Notices(source_.get()).empty());
+  }
+
+  static constexpr uint32_t kFirst = 4'000'001, kSecond = 4'000'002, kNobody = 4'000'003;
+  std::unique_ptr<BpfSource> source_;
+  int map_ = -1;
+};
+
+TEST_F(TamperVerdicts, MoreThatIsMutedIsNoticedAndTakenBack) {
+  const std::string before = Digest();
+  const event_verdict told = Verdict(kFirst);
+  EXPECT_NE(told.muted[FILE_OPEN / 64], 0u);
+  event_verdict muted = told;
+  for (auto& word : muted.muted) word = ~uint64_t{0};
+  ASSERT_EQ(bpf_map_update_elem(map_, &kFirst, &muted, BPF_ANY), 0);
+  ExpectNoticed(before, "1 written, 0 deleted, first process 4000001");
+  EXPECT_EQ(Verdict(kFirst).muted[0], told.muted[0]);
+}
+
+TEST_F(TamperVerdicts, AProcessThatSomebodyMutesIsNoticedAndHeardAgain) {
+  const std::string before = Digest();
+  const event_verdict muted = Verdict(kFirst);
+  ASSERT_EQ(bpf_map_update_elem(map_, &kNobody, &muted, BPF_ANY), 0);
+  ExpectNoticed(before, "1 written, 0 deleted, first process 4000003");
+  event_verdict gone;
+  EXPECT_NE(bpf_map_lookup_elem(map_, &kNobody, &gone), 0);
+}
+
+TEST_F(TamperVerdicts, DeletedOnesAreNoticedAndPutBack) {
+  const std::string before = Digest();
+  ASSERT_EQ(bpf_map_delete_elem(map_, &kSecond), 0);
+  ExpectNoticed(before, "0 written, 1 deleted, first process 4000002");
+  EXPECT_EQ(Verdict(kSecond).start_ns, kSecond * 1000u);
+}
+
+TEST_F(TamperVerdicts, WhoseProcessEndedAreNoTampering) {
+  const std::string before = Digest();
+  source_->Forget(kFirst);
+  event_verdict gone;
+  EXPECT_NE(bpf_map_lookup_elem(map_, &kFirst, &gone), 0);
+  EXPECT_EQ(Digest(), before) << "the same filter, whatever processes come and go";
+  EXPECT_TRUE(Notices(source_.get()).empty());
+}
+
+// More than the map holds: those told first are seen whole again, and nothing is amiss.
+TEST_F(TamperVerdicts, MoreProcessesThanTheMapHolds) {
+  Process process;
+  process.set_exe("/usr/bin/other");
+  for (uint32_t pid = 1; pid <= 40'000; ++pid) {
+    process.set_pid(pid);
+    process.set_start_ns(pid);
+    source_->Judge(process, 7);
+  }
+  EXPECT_TRUE(Notices(source_.get()).empty());
+  EXPECT_EQ(Verdict(40'000).start_ns, 40'000u);
 }
 
 TEST(Tamper, ADeletedRingIsNoticedAndPutBack) {
