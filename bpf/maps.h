@@ -4,7 +4,7 @@
 #define CAIRN_BPF_MAPS_H_
 
 #include "kernel.h"
-#include "event.h"
+#include "event_maps.h"
 
 enum {
 	SCRATCH_SLACK = 4096 + EVENT_NAME_LEN,

@@ -4,58 +4,18 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <openssl/sha.h>
-#include <unistd.h>
-
-#include <cstdarg>
-#include <cstdio>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "agent/capture/bpf_error.h"
 #include "agent/capture/kernel_features.h"
 #include "agent/capture/pins.h"
-#include "base/log.h"
 #include "base/status.h"
 #include "bpf/cairn.skel.h"
 #include "bpf/event.h"
 
 namespace cairn::capture {
 namespace {
-
-std::string* LastWords() {
-  static auto* words = new std::string;
-  return words;
-}
-
-// Keeps libbpf's last warning, which says why the kernel refused.
-int KeepWarning(libbpf_print_level level, const char* format, va_list args) {
-  if (level != LIBBPF_WARN) return 0;
-  char line[512];
-  const int length = vsnprintf(line, sizeof(line), format, args);
-  if (length > 0 && LastWords()->empty()) {
-    *LastWords() = std::string(absl::StripSuffix(line, "\n"));
-  }
-  return 0;
-}
-
-absl::Status BpfError(int error, absl::string_view what) {
-  absl::Status status = ErrnoStatus(error < 0 ? -error : error, what);
-  if (LastWords()->empty()) return status;
-  return absl::Status(status.code(), absl::StrCat(status.message(), " (", *LastWords(), ")"));
-}
-
-enum class LinkState { kAttached, kDetached, kClosed };
-
-// `id` 0: not known yet, and then set.
-LinkState StateOf(const bpf_link* link, uint32_t* id) {
-  bpf_link_info info = {};
-  uint32_t size = sizeof(info);
-  if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) != 0) return LinkState::kClosed;
-  if (*id == 0) *id = info.id;
-  if (info.id != *id) return LinkState::kClosed;
-  const bool detached = info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == 0;
-  return detached ? LinkState::kDetached : LinkState::kAttached;
-}
 
 // The kernel's id of a loaded program, and its tag; 0: not loaded.
 uint32_t ProgramId(const bpf_program* program, std::string* tag) {
@@ -75,15 +35,12 @@ int BpfPrograms::map_fd(const char* name) const {
   return bpf_object__find_map_fd_by_name(object_->obj, name);
 }
 
-void BpfPrograms::Detach() { cairn_bpf__detach(object_); }
-
 // With security hooks where the kernel allows it, else without; what only some kernels take
 // must not cost us the rest.
 absl::Status BpfPrograms::Load(uint32_t cpus, const Pins* pins, uint32_t generation) {
   pins_ = pins;
   generation_ = generation;
-  LastWords()->clear();
-  libbpf_set_print(KeepWarning);
+  ListenToLibbpf();
   RETURN_IF_ERROR(LoadBest(cpus));
   return WireHandlers();
 }
@@ -98,30 +55,20 @@ absl::Status BpfPrograms::LoadBest(uint32_t cpus) {
     reason_ = "security hooks are traced";
     return absl::OkStatus();
   } else {
-    reason_ = absl::StrCat("no security hooks: ", *LastWords());
+    reason_ = absl::StrCat("no security hooks: ", LibbpfSaid());
     Unload();
   }
   if (LoadWith(cpus, kernel, false, true).ok()) return absl::OkStatus();
-  absl::StrAppend(&reason_, "; no io_uring, no DNS: ", *LastWords());
+  absl::StrAppend(&reason_, "; no io_uring, no DNS: ", LibbpfSaid());
   Unload();
   return LoadWith(cpus, kernel, false, false);
 }
 
 void BpfPrograms::Unload() {
-  LastWords()->clear();
+  ListenToLibbpf();
   wired_.clear();
   link_ids_.clear();
   cairn_bpf__destroy(std::exchange(object_, nullptr));
-}
-
-BpfPrograms::Hooks BpfPrograms::SecurityHooks() {
-  const auto& progs = object_->progs;
-  auto& links = object_->links;
-  return {{progs.see_unlink, &links.see_unlink},   {progs.see_rmdir, &links.see_rmdir},
-          {progs.see_mkdir, &links.see_mkdir},     {progs.see_mknod, &links.see_mknod},
-          {progs.see_symlink, &links.see_symlink}, {progs.see_chmod, &links.see_chmod},
-          {progs.see_chown, &links.see_chown},     {progs.see_truncate, &links.see_truncate},
-          {progs.see_link, &links.see_link},       {progs.see_rename, &links.see_rename}};
 }
 
 absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks,
@@ -169,17 +116,6 @@ absl::Status BpfPrograms::PinMaps() {
   return absl::OkStatus();
 }
 
-std::string BpfPrograms::LinkName(const bpf_program* program) const {
-  return absl::StrCat("link_", bpf_program__name(program), "_", generation_);
-}
-
-absl::Status BpfPrograms::PinLink(const bpf_program* program, bpf_link* link) const {
-  if (pins_ == nullptr) return absl::OkStatus();
-  const std::string path = pins_->Path(LinkName(program));
-  const int error = bpf_link__pin(link, path.c_str());
-  return error == 0 ? absl::OkStatus() : BpfError(error, absl::StrCat("pin ", path));
-}
-
 absl::Status BpfPrograms::SetHandler(uint32_t first, uint32_t last, const bpf_program* program) {
   for (uint32_t call = first; call <= last; ++call) {
     RETURN_IF_ERROR(Wire(object_->maps.handlers, call, program));
@@ -225,73 +161,6 @@ absl::Status BpfPrograms::WireHandlers() {
   return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
 }
 
-BpfPrograms::Hooks BpfPrograms::AlwaysHooks() {
-  const auto& progs = object_->progs;
-  auto& links = object_->links;
-  return {
-      {progs.process_exec, &links.process_exec},
-      {progs.process_fork, &links.process_fork},
-      {progs.process_exit, &links.process_exit},
-      {progs.uring_submit_sqe, &links.uring_submit_sqe},
-      {progs.uring_submit_req, &links.uring_submit_req},
-      {progs.uring_complete, &links.uring_complete},
-      {progs.sys_exit, &links.sys_exit},
-  };
-}
-
-BpfPrograms::Hooks BpfPrograms::AllHooks() {
-  Hooks hooks = AlwaysHooks();
-  for (const auto& hook : SecurityHooks()) hooks.push_back(hook);
-  const auto& progs = object_->progs;
-  auto& links = object_->links;
-  hooks.push_back({progs.enter_close, &links.enter_close});
-  hooks.push_back({progs.dns_out, &links.dns_out});
-  hooks.push_back({progs.dns_in, &links.dns_in});
-  return hooks;
-}
-
-absl::Status BpfPrograms::Attach() { return AttachAll(AlwaysHooks()); }
-
-absl::Status BpfPrograms::AttachAll(const Hooks& hooks) {
-  for (const auto& [program, link] : hooks) {
-    if (!bpf_program__autoload(program)) continue;
-    RETURN_IF_ERROR(AttachWhile(true, program, false, link));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status BpfPrograms::AttachWhile(bool wanted, bpf_program* program, bool to_cgroup,
-                                      bpf_link** link) {
-  if (wanted == (*link != nullptr)) return absl::OkStatus();
-  uint32_t& id = link_ids_[program] = 0;
-  if (!wanted) {
-    if (pins_ != nullptr) unlink(pins_->Path(LinkName(program)).c_str());
-    bpf_link__destroy(std::exchange(*link, nullptr));
-    return absl::OkStatus();
-  }
-  *link =
-      to_cgroup ? bpf_program__attach_cgroup(program, cgroup_.get()) : bpf_program__attach(program);
-  if (*link == nullptr) {
-    return BpfError(errno, absl::StrCat("attach ", bpf_program__name(program)));
-  }
-  (void)StateOf(*link, &id);
-  return PinLink(program, *link);
-}
-
-absl::Status BpfPrograms::AttachWanted(bool close, bool dns) {
-  const auto& progs = object_->progs;
-  auto& links = object_->links;
-  RETURN_IF_ERROR(AttachWhile(close, progs.enter_close, false, &links.enter_close));
-  if (!bpf_program__autoload(progs.dns_out)) return absl::OkStatus();
-  if (dns && !cgroup_.valid()) cgroup_ = OpenRootCgroup();
-  if (dns && !cgroup_.valid()) {
-    LogWarning("no unified control group hierarchy is mounted: no net.dns events");
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(AttachWhile(dns, progs.dns_out, true, &links.dns_out));
-  return AttachWhile(dns, progs.dns_in, true, &links.dns_in);
-}
-
 void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
   for (const auto& [at, program] : wired_) {
     const int map = bpf_map__fd(at.first);
@@ -307,27 +176,6 @@ void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
     if (pins_ != nullptr) pins_->Repair(bpf_map__name(map), bpf_map__fd(map), sink);
   }
   RepairLinks(sink);
-}
-
-void BpfPrograms::RepairLinks(absl::FunctionRef<void(const std::string&)> sink) {
-  const auto& progs = object_->progs;
-  for (const auto& [program, link] : AllHooks()) {
-    if (*link == nullptr) continue;
-    const LinkState state = StateOf(*link, &link_ids_[program]);
-    if (state == LinkState::kAttached) {
-      if (pins_ != nullptr) pins_->Repair(LinkName(program), bpf_link__fd(*link), sink);
-      continue;
-    }
-    // The number of a descriptor that was closed may be somebody else's by now: left alone.
-    bpf_link* gone = std::exchange(*link, nullptr);
-    if (pins_ != nullptr) unlink(pins_->Path(LinkName(program)).c_str());
-    if (state == LinkState::kDetached) bpf_link__destroy(gone);
-    const bool to_cgroup = program == progs.dns_out || program == progs.dns_in;
-    const bool again = AttachWhile(true, program, to_cgroup, link).ok();
-    sink(absl::StrCat("the link of ", bpf_program__name(program), " was ",
-                      state == LinkState::kClosed ? "closed" : "detached",
-                      again ? "; attached again" : ""));
-  }
 }
 
 void BpfPrograms::FillHeartbeat(const std::string& filter, Heartbeat* heartbeat) const {

@@ -17,13 +17,13 @@
 #include "agent/capture/bpf_programs.h"
 #include "agent/capture/filter.h"
 #include "agent/capture/mapped.h"
-#include "agent/capture/merge.h"
 #include "agent/capture/pins.h"
 #include "agent/capture/rate_limits.h"
-#include "agent/capture/ring.h"
+#include "agent/capture/rings.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "bpf/event_maps.h"
 
 namespace cairn::capture {
 namespace {
@@ -31,36 +31,6 @@ namespace {
 constexpr uint64_t kBusyNapNs = 1'000'000;  // between looks while events come
 constexpr uint64_t kLossLookNs = 100'000'000;
 constexpr uint64_t kIntegrityLookNs = 1'000'000'000;
-
-// One ring as a stream for Merge.
-struct RingStream {
-  Ring ring;
-  bool* full;  // of all streams: enough was handed out, let it be settled
-  absl::string_view head = {};
-  uint64_t taken = 0;
-
-  bool Head(uint64_t* time_ns) {
-    if (*full) return false;
-    if (head.empty()) head = ring.Peek();
-    if (head.size() < sizeof(event_header)) return false;
-    memcpy(time_ns, head.data() + offsetof(event_header, time_ns), sizeof(*time_ns));
-    return true;
-  }
-  template <typename Sink>
-  void Take(Sink& sink) {
-    sink(head);
-    head = {};
-    ++taken;
-    ring.Advance();
-    *full |= ring.HoldsMuch();
-  }
-};
-
-uint32_t RingNumber(absl::string_view name) {
-  uint32_t ring = 0;
-  while (ring < RINGS && RingName(ring) != name) ++ring;
-  return ring;
-}
 
 class Source final : public BpfSource {
  public:
@@ -73,7 +43,7 @@ class Source final : public BpfSource {
     }
     RETURN_IF_ERROR(Load());
     RETURN_IF_ERROR(MapShared());
-    RETURN_IF_ERROR(MakeRings());
+    RETURN_IF_ERROR(OpenRings());
     RETURN_IF_ERROR(MakeWait());
     RETURN_IF_ERROR(programs_.Attach());
     filter_.Activate(generation_);
@@ -94,14 +64,13 @@ class Source final : public BpfSource {
     }
     uint64_t ticks;
     if (armed_ && read(timer_.get(), &ticks, sizeof(ticks)) > 0) armed_ = false;
-    full_ = false;
     const uint64_t limit = detached_ ? UINT64_MAX : BootTimeNs() - options_.watermark_ns;
-    const size_t count = Merge(streams_, limit, heap_, sink);
+    const size_t count = rings_.Drain(limit, sink);
     Sleep(count > 0);
     return count;
   }
 
-  bool more() const override { return full_; }
+  bool more() const override { return rings_.full(); }
 
   void DrainLoss(LossSink sink) override {
     const uint64_t now = BootTimeNs();
@@ -131,7 +100,7 @@ class Source final : public BpfSource {
   }
 
   void Settle() override {
-    for (RingStream& stream : streams_) stream.ring.Release();
+    rings_.Release();
     limits_.Settle();
     filter_->settled_ns = BootTimeNs();
     if (!std::exchange(loss_told_, false)) return;
@@ -176,12 +145,12 @@ class Source final : public BpfSource {
     integrity_looked_ns_ = now;
     programs_.Repair(sink);
     filter_.Repair(sink);
-    RepairRings(sink);
+    rings_.Repair(sink);
   }
 
   void FillHeartbeat(Heartbeat* heartbeat) const override {
     programs_.FillHeartbeat(filter_.InKernel(), heartbeat);
-    for (uint32_t i = 0; i < streams_.size(); ++i) {
+    for (uint32_t i = 0; i < cpus_ * RINGS; ++i) {
       RingState* state = heartbeat->add_rings();
       const event_counters& counts = counters_[i / RINGS];
       state->set_cpu(i / RINGS);
@@ -189,7 +158,7 @@ class Source final : public BpfSource {
       state->set_produced(counts.produced[i % RINGS]);
       state->set_dropped(Sum(counts.dropped[i % RINGS]));
       state->set_limited(Sum(counts.limited[i % RINGS]));
-      state->set_consumed(streams_[i].taken);
+      state->set_consumed(rings_.taken(i));
     }
   }
 
@@ -253,56 +222,14 @@ class Source final : public BpfSource {
     return std::accumulate(counts, counts + EVENT_TYPES, uint64_t{0});
   }
 
-  // Ring `i` as a run before this one left it, or a new one. By name: CAP_SYS_ADMIN, which finding
-  // it by its number takes, was given up.
-  absl::StatusOr<Fd> RingOf(uint32_t i) const {
-    const int outer = programs_.map_fd("rings");
-    const std::string pin = pins_ == nullptr ? "" : pins_->Path(absl::StrCat("ring_", i));
-    if (resumed_) {
-      Fd left(bpf_obj_get(pin.c_str()));
-      if (!left.valid()) return ErrnoStatus(errno, absl::StrCat("take over ", pin));
-      return left;
-    }
-    Fd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "cairn_ring", 0, 0, options_.ring_bytes, nullptr));
-    if (!fd.valid()) return ErrnoStatus(errno, "make a ring");
-    const int inner = fd.get();
-    if (bpf_map_update_elem(outer, &i, &inner, BPF_ANY) != 0)
-      return ErrnoStatus(errno, "add a ring");
-    if (!pin.empty() && bpf_obj_pin(fd.get(), pin.c_str()) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("pin ", pin));
-    }
-    return fd;
-  }
-
-  // A ring that is not in the table any more takes nothing in: all for it would be lost.
-  void RepairRings(absl::FunctionRef<void(const std::string&)> sink) const {
-    const int outer = programs_.map_fd("rings");
-    for (uint32_t i = 0; i < ring_fds_.size(); ++i) {
-      bpf_map_info ring = {};
-      uint32_t size = sizeof(ring), id = 0;
-      const int inner = ring_fds_[i].get();
-      if (bpf_obj_get_info_by_fd(inner, &ring, &size) != 0) continue;
-      if (pins_ != nullptr) pins_->Repair(absl::StrCat("ring_", i), inner, sink);
-      const bool there = bpf_map_lookup_elem(outer, &i, &id) == 0;  // gives the ring's id
-      if (there && id == ring.id) continue;
-      const bool restored = bpf_map_update_elem(outer, &i, &inner, BPF_ANY) == 0;
-      sink(absl::StrCat("the ", RingName(i % RINGS), " ring of cpu ", i / RINGS, " was ",
-                        there ? "replaced" : "deleted", restored ? "; put back" : ""));
-    }
-  }
-
-  absl::Status MakeRings() {
-    if (resumed_) resumed_from_ns_ = std::max<uint64_t>(filter_->settled_ns, 1);
-    for (uint32_t i = 0; i < cpus_ * RINGS; ++i) {
-      ASSIGN_OR_RETURN(Fd fd, RingOf(i));
-      ASSIGN_OR_RETURN(Ring ring, Ring::Map(fd.get(), options_.ring_bytes));
-      streams_.push_back(RingStream{std::move(ring), &full_});
-      ring_fds_.push_back(std::move(fd));
-      uint64_t oldest = 0;
-      if (resumed_ && streams_.back().Head(&oldest)) {
-        resumed_from_ns_ = std::min(resumed_from_ns_, oldest);
-      }
-    }
+  absl::Status OpenRings() {
+    RETURN_IF_ERROR(rings_.Open({.bytes = options_.ring_bytes,
+                                 .cpus = cpus_,
+                                 .outer = programs_.map_fd("rings"),
+                                 .left = resumed_,
+                                 .pins = pins_.get()}));
+    if (!resumed_) return absl::OkStatus();
+    resumed_from_ns_ = std::min(std::max<uint64_t>(filter_->settled_ns, 1), rings_.OldestNs());
     return absl::OkStatus();
   }
 
@@ -316,7 +243,7 @@ class Source final : public BpfSource {
       return ErrnoStatus(errno, "wait for the timer");
     }
     event.events = EPOLLIN | EPOLLET;
-    for (const Fd& fd : ring_fds_) {
+    for (const Fd& fd : rings_.fds()) {
       if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
         return ErrnoStatus(errno, "wait for a ring");
       }
@@ -328,20 +255,13 @@ class Source final : public BpfSource {
   // While events come, looks again in a moment, unwoken; else asks the kernel to wake us. What
   // came between is seen by the last look (bpf/emit.h, reader_wake).
   void Sleep(bool busy) {
-    if (!busy && !detached_ && !AnyData()) {
+    if (!busy && !detached_ && !rings_.HasData()) {
       __atomic_store_n(&filter_->asleep, 1u, __ATOMIC_SEQ_CST);
       __atomic_thread_fence(__ATOMIC_SEQ_CST);
-      if (!AnyData()) return;
+      if (!rings_.HasData()) return;
     }
     __atomic_store_n(&filter_->asleep, 0u, __ATOMIC_RELAXED);
     if (!armed_) Arm(busy ? kBusyNapNs : options_.watermark_ns);
-  }
-
-  bool AnyData() const {
-    for (const RingStream& stream : streams_) {
-      if (stream.ring.HasData()) return true;
-    }
-    return false;
   }
 
   void Arm(uint64_t after_ns) {
@@ -359,15 +279,12 @@ class Source final : public BpfSource {
   uint64_t resumed_from_ns_ = 0;
   bool keep_ = false;
   BpfPrograms programs_;
-  std::vector<Fd> ring_fds_;
-  std::vector<RingStream> streams_;  // ring r of cpu c at c * RINGS + r
-  std::vector<std::pair<uint64_t, uint32_t>> heap_;
+  Rings rings_;
   Mapped<event_counters> counters_;
   Filter filter_;
   RateLimits limits_;
   std::vector<uint64_t> told_;  // of each counter of loss
   bool loss_told_ = false;
-  bool full_ = false;
   bool detached_ = false;
   uint64_t integrity_looked_ns_ = 0;
   uint64_t limits_looked_ns_ = 0;
@@ -387,15 +304,16 @@ absl::StatusOr<std::unique_ptr<BpfSource>> BpfSource::Open(const BpfOptions& opt
   return std::unique_ptr<BpfSource>(std::move(source));
 }
 
-absl::string_view RingName(uint32_t ring) {
-  static constexpr const char* kNames[] = {"critical", "attempt", "normal", "bulk"};
-  return ring < RINGS ? kNames[ring] : "unknown";
-}
-
 uint64_t BootTimeNs() {
   timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+int64_t WallOffsetNs() {
+  timespec wall;
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec - static_cast<int64_t>(BootTimeNs());
 }
 
 }  // namespace cairn::capture

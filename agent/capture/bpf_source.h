@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/capture/rate_limits.h"
+#include "agent/capture/rings.h"
 #include "agent/capture/shield.h"
 #include "bpf/event.h"
 #include "policy/guards.h"
@@ -84,11 +85,8 @@ class BpfSource {
   virtual const std::string& protection() const = 0;  // on | off | why it is not to be had
 };
 
-// "critical", "attempt", "normal", "bulk".
-absl::string_view RingName(uint32_t ring);
-
-// CLOCK_BOOTTIME.
-uint64_t BootTimeNs();
+uint64_t BootTimeNs();   // CLOCK_BOOTTIME
+int64_t WallOffsetNs();  // CLOCK_REALTIME minus that
 
 }  // namespace cairn::capture
 

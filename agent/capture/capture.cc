@@ -1,10 +1,8 @@
 #include "agent/capture/capture.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,11 +12,13 @@
 #include "agent/capture/audit_source.h"
 #include "agent/capture/bpf_source.h"
 #include "agent/capture/canary.h"
+#include "agent/capture/capture_records.h"
 #include "agent/capture/clock_steps.h"
 #include "agent/capture/decode.h"
 #include "agent/capture/event_view.h"
 #include "agent/capture/exe_hash.h"
 #include "agent/capture/process_table.h"
+#include "agent/capture/refine.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -27,13 +27,6 @@ namespace cairn::capture {
 namespace {
 
 constexpr uint64_t kAuditTickNs = 250'000'000;
-
-// Wall clock minus boot-time clock.
-int64_t WallOffset() {
-  timespec wall;
-  clock_gettime(CLOCK_REALTIME, &wall);
-  return int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec - static_cast<int64_t>(BootTimeNs());
-}
 
 class Stream final : public Capture {
  public:
@@ -73,7 +66,7 @@ class Stream final : public Capture {
       ++count;
     }
     last_drain_ns_ = BootTimeNs();
-    clock_steps_.Sample(last_drain_ns_, WallOffset());
+    clock_steps_.Sample(last_drain_ns_, WallOffsetNs());
     return count + DrainAudit(sink);
   }
 
@@ -216,13 +209,15 @@ class Stream final : public Capture {
     if (record == nullptr) return;
     const event_header& header = view_.header;
     const bool image = header.layout == LAYOUT_TASK && header.type == PROCESS_EXEC;
-    Cred before;
-    if (image) NoteCreds(header, &before);
+    const ledger::Subject* before = image ? table_.FindPid(header.pid) : nullptr;
+    cred_exec_.Note(before == nullptr ? nullptr : &before->process);
     ledger::Subject* subject = image ? table_.Exec(view_) : SubjectOf(header);
-    if (subject != nullptr && !Refine(*subject, record)) return;
+    if (subject != nullptr && !refiner_.Refine(header.time_ns, *subject, record)) return;
     if (hash_wanted_ && subject != nullptr) Hash(image, *record, header, subject);
     sink({.time_ns = header.time_ns, .record = record, .subject = subject});
-    if (image) HandCredExec(header, before, subject, sink);
+    if (Record* more = image ? cred_exec_.Compare(header.cpu, subject->process) : nullptr) {
+      sink({.time_ns = header.time_ns, .record = more, .subject = subject});
+    }
     if (header.layout == LAYOUT_CRED) table_.Credentials(view_);
     if (header.type == PROCESS_FORK) table_.Fork(view_);
     if (header.layout == LAYOUT_TASK || header.layout == LAYOUT_CRED) JudgeProcess();
@@ -255,56 +250,6 @@ class Stream final : public Capture {
     }
   }
 
-  // What only the process table can tell of an event; false: it is none that is recorded.
-  bool Refine(const ledger::Subject& subject, Record* record) {
-    switch (record->type()) {
-      case PROCESS_SIGNAL:
-        DescribePeer(record->mutable_peer());
-        return SignalMatters(subject, record->peer());
-      case PROCESS_PTRACE:
-        DescribePeer(record->mutable_peer());
-        return true;
-      case KERNEL_CLOCK_SET:
-        if (record->ret() < 0) return true;
-        record->mutable_kernel()->set_clock_step_ns(
-            clock_steps_.StepAt(view_.header.time_ns, WallOffset()));
-        return true;
-      case KERNEL_SYSCTL:  // of /proc; the rest of it is files like any other
-        if (record->kernel().name().empty()) record->set_type(FILE_WRITE);
-        return true;
-      default:
-        return true;
-    }
-  }
-
-  void DescribePeer(Target* peer) {
-    const ledger::Subject* subject = table_.FindPid(peer->pid());
-    if (subject == nullptr) return;
-    peer->set_start_ns(subject->process.start_ns());
-    peer->set_exe(subject->process.exe());
-    peer->set_comm(subject->process.comm());
-    peer->set_uid(subject->process.uid());
-  }
-
-  // Fatal, across users, to a group, or to the agent.
-  bool SignalMatters(const ledger::Subject& sender, const Target& peer) const {
-    switch (peer.signal()) {
-      case SIGKILL:
-      case SIGTERM:
-      case SIGINT:
-      case SIGQUIT:
-      case SIGABRT:
-      case SIGSEGV:
-      case SIGBUS:
-      case SIGILL:
-      case SIGFPE:
-      case SIGSYS:
-        return true;
-      default:
-        return peer.pid() == 0 || peer.uid() != sender.process.uid() || peer.pid() == own_pid_;
-    }
-  }
-
   // Of an act on credentials: as it was before; the header has them after it.
   ledger::Subject* SubjectOf(const event_header& header) {
     if (header.pid == 0) return nullptr;  // a packet that came in
@@ -315,71 +260,17 @@ class Stream final : public Capture {
                : table_.Find(header);
   }
 
-  void NoteCreds(const event_header& header, Cred* before) {
-    const ledger::Subject* subject = table_.FindPid(header.pid);
-    if (subject == nullptr) return;
-    before->set_uid(subject->process.uid());
-    before->set_euid(subject->process.euid());
-    before->set_egid(subject->process.egid());
-    before->set_effective(subject->process.capabilities());
-    before->set_permitted(1);  // known
-  }
-
-  // cred.exec: an image that runs with more, or other, rights than the one before it.
-  void HandCredExec(const event_header& header, const Cred& before, ledger::Subject* subject,
-                    absl::FunctionRef<void(const Captured&)> sink) {
-    const Process& now = subject->process;
-    if (before.permitted() == 0 || (before.euid() == now.euid() && before.egid() == now.egid() &&
-                                    (now.capabilities() & ~before.effective()) == 0)) {
-      return;
-    }
-    cred_exec_.Clear();
-    cred_exec_.set_type(CRED_EXEC);
-    cred_exec_.set_source(SOURCE_EBPF);
-    cred_exec_.set_cpu(header.cpu);
-    cred_exec_.set_ret(0);
-    Cred* cred = cred_exec_.mutable_cred();
-    cred->set_uid(now.uid());
-    cred->set_euid(now.euid());
-    cred->set_suid(now.suid());
-    cred->set_fsuid(now.fsuid());
-    cred->set_gid(now.gid());
-    cred->set_egid(now.egid());
-    cred->set_sgid(now.sgid());
-    cred->set_fsgid(now.fsgid());
-    cred->set_effective(now.capabilities());
-    *cred_exec_.mutable_file()->mutable_path() = now.exe();
-    cred_exec_.mutable_file()->set_source(PATH_OBJECT);
-    sink({.time_ns = header.time_ns, .record = &cred_exec_, .subject = subject});
-  }
-
   void HandLoss(const RingLoss& lost, absl::FunctionRef<void(const Captured&)> sink) {
     const uint64_t now = BootTimeNs();
     if (lost.ring == RING_CRITICAL) critical_lost_ += lost.count;
-    loss_.Clear();
-    loss_.set_type(AGENT_LOSS);
-    loss_.set_source(SOURCE_AGENT);
-    Loss* loss = loss_.mutable_loss();
-    loss->set_source("ebpf");
-    loss->set_reason("ring_full");
-    loss->set_cpu(lost.cpu);
-    loss->set_ring(std::string(RingName(lost.ring)));
-    loss->set_type(lost.type);
-    loss->set_count(lost.count);
-    loss->set_total(lost.total);
-    loss->set_from_ns(last_drain_ns_);
-    loss->set_to_ns(now);
+    FillLoss(lost, last_drain_ns_, now, &loss_);
     sink({.time_ns = now, .record = &loss_, .subject = nullptr});
   }
 
   void HandTamper(absl::string_view what, const std::string& detail,
                   absl::FunctionRef<void(const Captured&)> sink) {
     Record record;
-    record.set_type(AGENT_TAMPER_ATTEMPT);
-    record.set_source(SOURCE_AGENT);
-    record.set_severity(SEVERITY_CRITICAL);
-    record.mutable_notice()->set_what(what.data(), what.size());
-    record.mutable_notice()->set_detail(detail);
+    FillTamper(what, detail, &record);
     sink({.time_ns = BootTimeNs(), .record = &record, .subject = nullptr});
   }
 
@@ -401,11 +292,11 @@ class Stream final : public Capture {
   std::set<std::pair<uint32_t, uint64_t>> hashed_;  // older processes, pid and start
   std::string protection_ = "off";
   EventView view_;
-  Record cred_exec_;
+  Refiner refiner_{&table_, &clock_steps_};
+  CredExec cred_exec_;
   Record loss_;
   std::string backend_ = "audit-only";
   std::string reason_;
-  const uint32_t own_pid_ = static_cast<uint32_t>(getpid());
   size_t snapshot_processes_ = 0;
   uint64_t last_drain_ns_ = 0;
   bool ending_ = false;

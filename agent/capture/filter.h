@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "agent/capture/mapped.h"
 #include "agent/capture/verdicts.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 #include "policy/guards.h"
 #include "policy/wanted.h"
 

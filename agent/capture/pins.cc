@@ -19,7 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
 #include "base/status.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 
 namespace cairn::capture {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "agent/capture/mapped.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 #include "proto/record.pb.h"
 
 namespace cairn::capture {

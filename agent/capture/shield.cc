@@ -21,7 +21,7 @@
 #include "agent/capture/proc_reader.h"
 #include "base/io.h"
 #include "base/status.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 #include "bpf/shield.skel.h"
 
 namespace cairn::capture {

@@ -2,7 +2,7 @@
 #ifndef CAIRN_AGENT_CAPTURE_SYSCALLS_H_
 #define CAIRN_AGENT_CAPTURE_SYSCALLS_H_
 
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 #include "policy/wanted.h"
 
 namespace cairn::capture {

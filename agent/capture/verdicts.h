@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 
 namespace cairn::capture {
 
