@@ -16,97 +16,12 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/capture/kernel_audit.h"
-
-// libaudit refuses a key before it knows of a system call, and leaves telling it to its callers.
-extern "C" int _audit_syscalladded;
+#include "tests/capture/audit_source_fixture.h"
 
 namespace cairn::capture {
 namespace {
 
 using ::testing::HasSubstr;
-
-struct Seen {
-  Record record;
-  Process process;
-  uint64_t time_ns;
-};
-
-class AuditSourceTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!audit_.ok()) GTEST_SKIP() << "SKIPPED: kernel audit test: " << audit_.reason();
-  }
-
-  void Open(AuditMode mode, int socket_bytes = 8 << 20) {
-    auto source = AuditSource::Open({.mode = mode, .socket_bytes = socket_bytes});
-    ASSERT_TRUE(source.ok()) << source.status();
-    source_ = *std::move(source);
-  }
-
-  void Pump() {
-    const auto sink = [this](const AuditCaptured& captured) {
-      seen_.push_back({*captured.record, captured.actor->process, captured.time_ns});
-    };
-    source_->Drain(sink);
-    source_->Tick(sink);
-  }
-
-  // Pumps until a record fits; null after `patience`.
-  const Seen* Await(const std::function<bool(const Seen&)>& fits,
-                    absl::Duration patience = absl::Seconds(10)) {
-    const absl::Time deadline = absl::Now() + patience;
-    size_t looked = 0;
-    while (absl::Now() < deadline) {
-      Pump();
-      for (; looked < seen_.size(); ++looked) {
-        if (fits(seen_[looked])) return &seen_[looked];
-      }
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-    return nullptr;
-  }
-
-  void Say(int type, const char* message, int result = 1) {
-    const int fd = audit_open();
-    ASSERT_GE(fd, 0);
-    EXPECT_GT(audit_log_user_message(fd, type, message, nullptr, nullptr, "pts/7", result), 0);
-    close(fd);
-  }
-
-  // Every setting is as it was before the test.
-  void ExpectRestored() {
-    source_.reset();
-    const auto now = audit_.control()->Read();
-    ASSERT_TRUE(now.ok()) << now.status();
-    EXPECT_EQ(now->enabled, audit_.before().enabled);
-    EXPECT_EQ(now->pid, audit_.before().pid);
-    EXPECT_EQ(now->backlog_limit, audit_.before().backlog_limit);
-    EXPECT_EQ(now->backlog_wait_time, audit_.before().backlog_wait_time);
-  }
-
-  KernelAudit audit_;
-  std::unique_ptr<AuditSource> source_;
-  std::vector<Seen> seen_;
-};
-
-// Adds or deletes "-a always,exit -F arch=b64 -S CALL -k cairn-test". Negative: an errno.
-int ChangeRule(const char* call, bool add) {
-  audit_rule_data* rule = audit_rule_create_data();
-  audit_rule_init_data(rule);
-  const int fd = audit_open();
-  _audit_syscalladded = 0;
-  char arch[] = "arch=b64", key[] = "key=cairn-test";  // libaudit writes into them
-  audit_rule_fieldpair_data(&rule, arch, AUDIT_FILTER_EXIT);
-  audit_rule_syscallbyname_data(rule, call);
-  _audit_syscalladded = 1;
-  audit_rule_fieldpair_data(&rule, key, AUDIT_FILTER_EXIT);
-  const int result = add ? audit_add_rule_data(fd, rule, AUDIT_FILTER_EXIT, AUDIT_ALWAYS)
-                         : audit_delete_rule_data(fd, rule, AUDIT_FILTER_EXIT, AUDIT_ALWAYS);
-  close(fd);
-  audit_rule_free_data(rule);
-  return result;
-}
 
 // Adds or deletes "-a always,exclude -F msgtype=BPF": programs that others load and unload
 // meanwhile take no serials. Negative: an errno.
@@ -124,19 +39,7 @@ int ExcludeBpf(bool add) {
   return result;
 }
 
-// What `act` does in a child process; its exit code.
-int InChild(const std::function<int()>& act, pid_t* pid = nullptr) {
-  const pid_t child = fork();
-  if (child == 0) _exit(act());
-  if (pid != nullptr) *pid = child;
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 bool IsLogin(const Seen& seen) { return seen.record.type() == AUTH_LOGIN; }
-
-class BothModes : public AuditSourceTest, public ::testing::WithParamInterface<AuditMode> {};
 
 TEST_P(BothModes, UserMessageBecomesARecordAndSettingsComeBack) {
   Open(GetParam());
@@ -178,61 +81,8 @@ TEST_P(BothModes, ForgedMessageStaysOneRecord) {
   ExpectRestored();
 }
 
-TEST_P(BothModes, RuleChangesAreRecorded) {
-  Open(GetParam());
-  ASSERT_GT(ChangeRule("sethostname", true), 0);
-  const Seen* added = Await([](const Seen& s) { return s.record.type() == AUDIT_RULE_CHANGE; });
-  ASSERT_NE(added, nullptr);
-  EXPECT_EQ(added->record.audit().op(), "add_rule");
-  EXPECT_EQ(added->record.audit().key(), "cairn-test");
-  ASSERT_GT(ChangeRule("sethostname", false), 0);
-  EXPECT_NE(Await([](const Seen& s) { return s.record.audit().op() == "remove_rule"; }), nullptr);
-  ExpectRestored();
-}
-
-// The child was started with audit on, so it has an audit context and the event says who.
-TEST_P(BothModes, SwitchingAuditOffIsRecordedWithWho) {
-  Open(GetParam());
-  pid_t child = 0;
-  EXPECT_EQ(InChild(
-                [] {
-                  auto control = AuditControl::Open();
-                  return control.ok() && control->SetEnabled(0).ok() ? 0 : 1;
-                },
-                &child),
-            0);
-  const Seen* off = Await([](const Seen& s) {
-    return s.record.type() == AUDIT_CONFIG_CHANGE &&
-           s.record.audit().fields().count("audit_enabled") != 0 &&
-           s.record.audit().fields().at("audit_enabled") == "0";
-  });
-  ASSERT_NE(off, nullptr);
-  EXPECT_EQ(off->record.audit().fields().at("old"), "1");
-  EXPECT_EQ(off->process.pid(), static_cast<uint32_t>(child)) << off->record.audit().text();
-  EXPECT_NE(off->process.exe(), "");
-  ExpectRestored();
-}
-
-// With audit off the kernel says nothing of rules that are added: the difference shows.
-TEST_F(AuditSourceTest, SilentRuleChangeIsDrift) {
-  Open(AuditMode::kMulticast);
-  ASSERT_TRUE(audit_.control()->SetEnabled(0).ok());
-  Await([](const Seen&) { return false; }, absl::Seconds(1));
-  ASSERT_GT(ChangeRule("sethostname", true), 0);
-  const Seen* drift = Await([](const Seen& s) {
-    return s.record.type() == AUDIT_RULE_CHANGE && s.record.audit().op() == "drift";
-  });
-  ASSERT_NE(drift, nullptr);
-  EXPECT_EQ(drift->record.audit().fields().at("rules_added"), "1");
-  EXPECT_EQ(drift->record.audit().fields().at("who"), "unknown");
-  ASSERT_GT(ChangeRule("sethostname", false), 0);
-}
-
 INSTANTIATE_TEST_SUITE_P(Modes, BothModes,
-                         ::testing::Values(AuditMode::kUnicast, AuditMode::kMulticast),
-                         [](const auto& param) {
-                           return param.param == AuditMode::kUnicast ? "Unicast" : "Multicast";
-                         });
+                         ::testing::Values(AuditMode::kUnicast, AuditMode::kMulticast), ModeName);
 
 // A child that opens and writes, with an audit context of its own.
 TEST_F(AuditSourceTest, SyscallOfAChildHasPathsAndActor) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/capture/bpf_source.h"
+#include "bpf/event_maps.h"
 #include "gtest/gtest.h"
 #include "tests/capture/own_objects.h"
 

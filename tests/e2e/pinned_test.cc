@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 #include "ledger/reader.h"
 #include "tests/e2e/host.h"
 #include "tests/e2e/numbered_load.h"
@@ -233,6 +233,10 @@ TEST_F(PinnedTest, WhatIsUnpinnedDetachedOrRewrittenIsRecorded) {
   ASSERT_EQ(bpf_map_lookup_elem(filters.get(), &zero, &filter), 0);
   filter.wanted[0] = filter.wanted[1] = 0;
   ASSERT_EQ(bpf_map_update_elem(filters.get(), &zero, &filter, BPF_ANY), 0);
+  const Fd verdicts(bpf_obj_get((pins + "verdicts").c_str()));
+  const uint32_t nobody = 4'000'003;
+  const event_verdict muted = {};
+  ASSERT_EQ(bpf_map_update_elem(verdicts.get(), &nobody, &muted, BPF_ANY), 0);
   const Fd dns(bpf_obj_get((pins + "link_dns_out_1").c_str()));
   if (dns.valid()) EXPECT_EQ(bpf_link_detach(dns.get()), 0);
 
@@ -247,7 +251,8 @@ TEST_F(PinnedTest, WhatIsUnpinnedDetachedOrRewrittenIsRecorded) {
   for (const char* what :
        {"link_process_exec_1 was unpinned; pinned again", "counters was unpinned; pinned again",
         "ring_0 was unpinned; pinned again", "call_exec) was deleted; put back",
-        "wrote to the filter of our BPF programs; put back"}) {
+        "wrote to the filter of our BPF programs; put back",
+        "1 written, 0 deleted, first process 4000003; put back"}) {
     EXPECT_THAT(counted.tampering, Contains(HasSubstr(what)));
   }
   if (dns.valid()) EXPECT_THAT(counted.tampering, Contains(HasSubstr("dns_out was detached")));
