@@ -8,11 +8,8 @@
 #include <libaudit.h>
 #undef AUDIT_CONFIG_CHANGE  // the event of that name is meant below
 #include <signal.h>
-#include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cinttypes>
@@ -22,19 +19,15 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "ledger/reader.h"
+#include "tools/benchmarks/host.h"
 
 namespace cairn {
 namespace {
-
-uint64_t BootNs() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 struct Flood {
   const char* name;
@@ -52,28 +45,6 @@ struct Result {
   std::set<uint32_t> pids;
   int64_t generated = 0, recorded = 0, counted = 0, lost = 0;
 };
-
-pid_t Spawn(const std::vector<std::string>& words) {
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = -1;
-  return posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ) == 0 ? pid : -1;
-}
-
-int Run(const std::vector<std::string>& words) {
-  int status = -1;
-  const pid_t pid = Spawn(words);
-  if (pid > 0) waitpid(pid, &status, 0);
-  return status;
-}
-
-void Write(const std::string& path, const std::string& text) {
-  FILE* file = fopen(path.c_str(), "w");
-  if (file == nullptr || fwrite(text.data(), 1, text.size(), file) != text.size()) abort();
-  fclose(file);
-}
 
 void SayLogin() {
   static const int fd = audit_open();
@@ -129,70 +100,39 @@ void Wait(const Result& result) {
 class Bench {
  public:
   Bench(std::string programs, uint64_t stopped_s)
-      : programs_(std::move(programs)), stopped_for_ns_(stopped_s * 1'000'000'000) {
-    char dir[] = "/tmp/cairn-loss-XXXXXX";
-    if (mkdtemp(dir) == nullptr) abort();
-    dir_ = dir;
-  }
+      : host_(std::move(programs)), stopped_for_ns_(stopped_s * 1'000'000'000) {}
 
   bool Go() {
-    if (!Prepare() || !StartCairnd()) return false;
-    const std::vector<Flood> floods = Floods(dir_ + "/flood");
+    const std::string file = host_.dir() + "/flood";
+    if (!Prepare(file) || !host_.Start() || !host_.AwaitCheckpoint()) return false;
+    sleep(1);
+    const std::vector<Flood> floods = Floods(file);
     for (const Flood& flood : floods) results_.push_back({.flood = &flood});
     for (const bool stopped : {false, true}) RunAll(stopped);
     sleep(2);    // the socket is read empty: what comes next is let in
     SayLogin();  // after a gap, which shows by it
     sleep(6);    // an episode of a limit is told of a second after its end, a gap later
-    kill(cairnd_, SIGTERM);
-    int status = 0;
-    waitpid(cairnd_, &status, 0);
+    const int status = host_.Stop();
     ReadLog();
     const bool good = Print() && status == 0;
-    if (good) Run({"/bin/rm", "-rf", dir_});
-    if (!good) printf("kept: %s\n", dir_.c_str());
+    host_.Finish(good);
     return good;
   }
 
  private:
-  bool Prepare() {
-    mkdir((dir_ + "/policy.d").c_str(), 0755);
-    Write(dir_ + "/policy.d/10.yaml",
-          absl::StrCat("schema: cairn.policy/v1\nmetadata: {name: loss, serial: 1}\n"
-                       "categories: {process: verbose}\nrules:\n  - {id: other, on: [file.xattr, "
-                       "auth.login]}\n"
-                       "  - {id: opens, on: [file.open], when: 'file.path.startsWith(\"",
-                       dir_, "/flood\")'}\n"));
-    Write(dir_ + "/flood", "");
-    Write(dir_ + "/agent.yaml",
-          absl::StrCat(
-              "keys: {dir: ", dir_, "/keys}\nlog: {dir: ", dir_, "/log}\npolicy: {dir: ", dir_,
-              "/policy.d, state_dir: ", dir_, "/state}\ncontrol: {socket: ", dir_,
-              "/control.sock}\ncapture: {audit: multicast, state_dir: ", dir_, "/capture}\n"));
-    return Run({"/bin/sh", "-c",
-                absl::StrCat(programs_, "/cairn key init --config ", dir_,
-                             "/agent.yaml >/dev/null")}) == 0;
-  }
-
-  // False, and nothing runs: kill(2) takes -1 for everybody on the machine.
-  bool StartCairnd() {
-    cairnd_ = Spawn({programs_ + "/cairnd", "--config", dir_ + "/agent.yaml"});
-    if (cairnd_ <= 0) {
-      fprintf(stderr, "bench_loss: %s/cairnd did not start\n", programs_.c_str());
-      return false;
-    }
-    for (int i = 0; i < 600 && access((dir_ + "/log/1/checkpoint").c_str(), F_OK) != 0; ++i) {
-      usleep(50'000);
-      if (waitpid(cairnd_, nullptr, WNOHANG) == 0) continue;
-      fputs("bench_loss: cairnd ended at once\n", stderr);
-      return false;
-    }
-    sleep(1);
-    return true;
+  bool Prepare(const std::string& file) {
+    host_.Write("flood", "");
+    return host_.Prepare(
+        absl::StrCat("categories: {process: verbose}\nrules:\n"
+                     "  - {id: other, on: [file.xattr, auth.login]}\n"
+                     "  - {id: opens, on: [file.open], when: 'file.path.startsWith(\"",
+                     file, "\")'}\n"),
+        "audit: multicast");
   }
 
   void RunAll(bool stopped) {
     if (stopped) {
-      kill(cairnd_, SIGSTOP);
+      kill(host_.pid(), SIGSTOP);
       stopped_ns_ = BootNs();
     }
     for (Result& result : results_) {
@@ -206,11 +146,11 @@ class Bench {
       return;
     }
     while (BootNs() < stopped_ns_ + stopped_for_ns_) usleep(100'000);
-    kill(cairnd_, SIGCONT);
+    kill(host_.pid(), SIGCONT);
   }
 
   void ReadLog() {
-    auto reader = ledger::LogReader::Open(dir_ + "/log/1");
+    auto reader = ledger::LogReader::Open(host_.dir() + "/log/1");
     ledger::LoggedRecord logged;
     while (reader.ok()) {
       const auto end = (*reader)->Next(&logged);
@@ -259,10 +199,8 @@ class Bench {
     return good;
   }
 
-  const std::string programs_;
+  BenchHost host_;
   const uint64_t stopped_for_ns_;
-  std::string dir_;
-  pid_t cairnd_ = -1;
   uint64_t stopped_ns_ = 0;
   std::vector<Result> results_;
 };
@@ -271,12 +209,8 @@ class Bench {
 }  // namespace cairn
 
 int main(int argc, char** argv) {
-  const std::string self(argv[0]);
-  const size_t tools = self.rfind("/tools/");
-  if (tools == std::string::npos || geteuid() != 0) {
-    fputs("bench_loss: run it as root, by tools/bench\n", stderr);
-    return 4;
-  }
+  const std::string programs = cairn::ProgramsBeside(argv[0]);
+  if (programs.empty()) return 4;
   const uint64_t stopped_s = argc > 1 ? strtoul(argv[1], nullptr, 10) : 60;
-  return cairn::Bench(self.substr(0, tools) + "/bin", stopped_s).Go() ? 0 : 1;
+  return cairn::Bench(programs, stopped_s).Go() ? 0 : 1;
 }
