@@ -5,6 +5,7 @@
 #include "agent/capture/decode.h"
 #include "agent/capture/strings.h"
 #include "base/escape.h"
+#include "bpf/event_maps.h"
 
 namespace cairn::capture {
 

@@ -25,8 +25,8 @@ int TracepointArguments(const btf* kernel, const char* name) {
 }
 
 // Attaches a program that does nothing to a security hook: 0, or the errno that says why not.
-int TrySecurityHook() {
-  const int id = libbpf_find_vmlinux_btf_id("security_path_unlink", BPF_TRACE_FENTRY);
+int TrySecurityHook(const btf* kernel) {
+  const int id = btf__find_by_name_kind(kernel, "security_path_unlink", BTF_KIND_FUNC);
   if (id < 0) return -id;
   const bpf_insn nothing[] = {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
@@ -44,7 +44,7 @@ int TrySecurityHook() {
 
 KernelFeatures ReadKernelFeatures() {
   KernelFeatures features;
-  btf* kernel = btf__load_vmlinux_btf();
+  btf* kernel = btf__load_vmlinux_btf();  // megabytes: read once for all of this
   if (kernel == nullptr) return features;
   features.typed_reads = btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
   features.uring_submit_sqe = TracepointArguments(kernel, "io_uring_submit_sqe") >= 1;
@@ -52,8 +52,8 @@ KernelFeatures ReadKernelFeatures() {
   const int complete = TracepointArguments(kernel, "io_uring_complete");
   features.uring_complete = complete >= 3;
   features.complete_has_cqe = complete == 3;
+  features.security_hooks_error = TrySecurityHook(kernel);
   btf__free(kernel);
-  features.security_hooks_error = TrySecurityHook();
   features.security_hooks = features.security_hooks_error == 0;
   return features;
 }

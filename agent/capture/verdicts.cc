@@ -50,6 +50,7 @@ void Verdicts::Put(uint32_t pid, const event_verdict& verdict) {
     for (const auto& [old, unused] : written_) bpf_map_delete_elem(fd_, &old);
     written_.clear();
   }
+  if (written_.empty()) written_.reserve(kMaxVerdicts);  // no event waits for the table to grow
   if (bpf_map_update_elem(fd_, &pid, &verdict, BPF_ANY) == 0) written_[pid] = verdict;
 }
 
