@@ -151,7 +151,8 @@ void Recorder::DeclareGivenUp() {
 // As much of it as the rules that wanted it ask for, without the secrets.
 void Recorder::Prepare(const capture::Captured& captured) {
   Record* record = captured.record;
-  record->set_severity(decision_.severity);
+  // What capture knows to be critical (tampering) no policy makes less.
+  record->set_severity(std::max(record->severity(), decision_.severity));
   if (decision_.capture.level == policy::LEVEL_MINIMAL && record->has_audit()) {
     record->mutable_audit()->clear_text();
     record->mutable_audit()->clear_text_length();

@@ -32,6 +32,7 @@ class ThreeWays : public policy::Policy {
         decision->verdict = policy::Verdict::kCount;
         break;
       case AGENT_LOSS:
+      case AGENT_TAMPER_ATTEMPT:
         decision->verdict = policy::Verdict::kRecord;
         break;
       default:
@@ -105,6 +106,9 @@ class RecorderTest : public testing::Test {
         EXPECT_EQ(logged.rules, std::vector<absl::string_view>{"execs"});
         EXPECT_EQ(logged.record->severity(), SEVERITY_HIGH);
       }
+      if (logged.record->type() == AGENT_TAMPER_ATTEMPT) {
+        EXPECT_EQ(logged.record->severity(), SEVERITY_CRITICAL);
+      }
     }
     return counts;
   }
@@ -129,6 +133,17 @@ TEST_F(RecorderTest, EachVerdictGoesItsWayAndIsCounted) {
   EXPECT_EQ(counts.by_type[PROCESS_EXEC], 2u);
   ASSERT_TRUE(ledger_->Close("stop").ok());
   EXPECT_EQ(ReadBack()[PROCESS_EXEC], 2);
+}
+
+// The rule that wants it says nothing of how severe it is.
+TEST_F(RecorderTest, WhatCaptureKnowsToBeCriticalStaysCritical) {
+  Record record;
+  record.set_type(AGENT_TAMPER_ATTEMPT);
+  record.set_severity(SEVERITY_CRITICAL);
+  record.mutable_notice()->set_what("capture was tampered with");
+  recorder_->Take({now_ns_, &record, nullptr});
+  ASSERT_TRUE(ledger_->Close("stop").ok());
+  EXPECT_EQ(ReadBack()[AGENT_TAMPER_ATTEMPT], 1);
 }
 
 // One act told twice: the second record is a link to the first one's sequence number.

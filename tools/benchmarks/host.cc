@@ -81,15 +81,17 @@ bool BenchHost::Start() {
   return false;
 }
 
-bool BenchHost::AwaitCheckpoint() const {
+bool BenchHost::AwaitRecording() const {
+  const std::string status =
+      absl::StrCat(programs_, "/cairn status --config ", dir_, "/agent.yaml >/dev/null 2>&1");
   for (int i = 0; i < 600; ++i) {
-    if (access((dir_ + "/log/1/checkpoint").c_str(), F_OK) == 0) return true;
+    if (Run({"/bin/sh", "-c", status}) == 0) return true;
     usleep(50'000);
     if (waitpid(pid_, nullptr, WNOHANG) == 0) continue;
     fputs("cairnd ended at once\n", stderr);
     return false;
   }
-  fputs("cairnd has no checkpoint after 30 s\n", stderr);
+  fputs("cairnd does not answer after 30 s\n", stderr);
   return false;
 }
 

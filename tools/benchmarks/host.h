@@ -20,6 +20,8 @@ class BenchHost {
  public:
   // `programs`: the folder of cairnd and cairn.
   explicit BenchHost(std::string programs);
+  BenchHost(const BenchHost&) = delete;
+  ~BenchHost() { Stop(); }
 
   const std::string& dir() const { return dir_; }
   void Write(const std::string& name, const std::string& text) const;
@@ -31,8 +33,8 @@ class BenchHost {
   // False, with the reason on stderr: it did not start. Returns when it was started, not when it
   // records.
   bool Start();
-  // Until the log has a checkpoint; false: cairnd ended before, or 30 s went by.
-  bool AwaitCheckpoint() const;
+  // Until it answers, which it does when it records; false: it ended before, or 30 s went by.
+  bool AwaitRecording() const;
   pid_t pid() const { return pid_; }
   int Stop();  // SIGTERM; as waitpid(2)
 
