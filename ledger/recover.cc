@@ -39,6 +39,14 @@ uint64_t DurableBehind(absl::string_view bytes, uint64_t from) {
   return durable;
 }
 
+// fdatasync(segment) fsync(directory): what a kill left in the page cache alone, a power cut would
+// still take, and the next epoch builds on it.
+absl::Status MakeDurable(Io* io, const std::string& dir, const std::string& path) {
+  ASSIGN_OR_RETURN(const Fd fd, OpenFile(io, path, O_RDONLY | O_NOFOLLOW));
+  if (io->Fdatasync(fd.get()) != 0) return ErrnoStatus(errno, absl::StrCat("fdatasync ", path));
+  return SyncDirectory(io, dir);
+}
+
 // Copies bytes[from, end) to quarantine/, durably, then cuts the segment there.
 //   write quarantine/NAME.FROM  fdatasync  rename  fsync(dir)   ftruncate(segment)  fsync(segment)
 absl::Status QuarantineTail(Io* io, const std::string& dir, const SegmentInfo& segment,
@@ -123,6 +131,7 @@ class Recoverer {
       out_.record.set_detail(std::string(fed.message()));
     }
     if (valid == 0) return false;
+    RETURN_IF_ERROR(MakeDurable(io_, dir_, segment.path));
     Describe(verifier);
     return true;
   }

@@ -114,6 +114,22 @@ TEST(Crash, DuringRecovery) {
   }
 }
 
+// A kill leaves in the page cache what was not synced, the next start builds on it, and then comes
+// the power cut.
+TEST(Crash, OfTheMachineAfterOneOfTheProcess) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    FaultLog log(seed);
+    ASSERT_TRUE(log.Open().ok());
+    log.Live(kRecords);
+    log.log().Crash();
+    ASSERT_TRUE(log.Open().ok());
+    log.CrashAndReopen();
+    log.Check();
+    if (HasFatalFailure() || HasNonfatalFailure()) return;
+  }
+}
+
 // The disk said that it was durable, and it was not: what a receipt covers is missed at the next
 // start, and the log does not go on as if nothing had been.
 TEST(Crash, ALyingDiskIsFoundOut) {
