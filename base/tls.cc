@@ -266,6 +266,21 @@ bool TlsConnection::has_peer_certificate() const {
   return SSL_get0_peer_certificate(ssl_) != nullptr;
 }
 
+bool TlsConnection::PeerTrustedBy(const TlsContext& context) const {
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr) return true;
+  X509_STORE_CTX* check = X509_STORE_CTX_new();
+  const bool trusted = check != nullptr &&
+                       X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(context.get()),
+                                           certificate, SSL_get_peer_cert_chain(ssl_)) == 1 &&
+                       X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(check),
+                                              SSL_CTX_get0_param(context.get())) == 1 &&
+                       X509_verify_cert(check) == 1;
+  X509_STORE_CTX_free(check);
+  ERR_clear_error();
+  return trusted;
+}
+
 std::vector<std::string> TlsConnection::PeerUris() const {
   std::vector<std::string> uris;
   X509* certificate = SSL_get0_peer_certificate(ssl_);

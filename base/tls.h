@@ -86,6 +86,9 @@ class TlsConnection {
   // URIs of the other side's subject alternative name; only after the handshake.
   std::vector<std::string> PeerUris() const;
   bool has_peer_certificate() const;
+  // Whether `context` would take the other side's certificate now: its authorities, revocations
+  // and the date. True where there is none to take.
+  bool PeerTrustedBy(const TlsContext& context) const;
   std::string PeerSpkiHash() const;  // SHA-256, 32 bytes; empty: no certificate
   std::string PeerSerial() const;    // hexadecimal
   int64_t PeerNotAfter() const;      // seconds since 1970

@@ -44,10 +44,7 @@ absl::Status LogClaim::Open(const Origin& origin, const ledger::VerifierKey& log
 
 void LogClaim::Release() {
   if (core_ == nullptr) return;
-  if (log_ != nullptr) {
-    const absl::Status saved = log_->SaveCheckpoint();
-    if (!saved.ok()) LogWarning("store: ", saved.message());
-  }
+  if (log_ != nullptr) core_->SaveCheckpoint(log_.get());
   core_->GiveBack(origin_, std::move(log_));
   core_ = nullptr;
 }
@@ -76,7 +73,11 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Create(CoreOptions options,
   ASSIGN_OR_RETURN(core->own_log_,
                    OwnLog::Open(core->options_.io, absl::StrCat(core->options_.store, "/tlog"),
                                 core->cosigner_.get()));
-  core->own_log_->Start(core->options_.publish_every);
+  if (core->options_.background) core->own_log_->Start(core->options_.publish_every);
+  core->saver_ = std::make_unique<CheckpointSaver>(
+      core->options_.io, core->options_.background, [raw = core.get()](const absl::Status& why) {
+        raw->Alarm("storage", raw->options_.deployment, why.message());
+      });
   if (core->options_.enrolment.has_value()) {
     ASSIGN_OR_RETURN(core->enrolment_, Enrolment::Create(*core->options_.enrolment, &core->hosts_,
                                                          core->cosigner_.get()));
@@ -185,7 +186,28 @@ absl::StatusOr<LogClaim> Core::Claim(const Origin& origin) {
   }
   claim.core_ = this;
   claim.origin_ = origin.Text();
+  // Until it is given back, nobody but the claim writes there.
+  saver_->Finish(DirOf(origin));
   return claim;
+}
+
+absl::Time Core::Spend(const Origin& origin, size_t bytes) {
+  const double rate = static_cast<double>(options_.host_bytes_per_second);
+  if (rate <= 0) return absl::InfinitePast();
+  const absl::Time now = options_.now();
+  const absl::MutexLock lock(&mutex_);
+  const auto [entry, fresh] = buckets_.try_emplace(origin.host, Bucket{rate, now});
+  Bucket& bucket = entry->second;
+  const double filled =
+      rate * absl::ToDoubleSeconds(std::max(now - bucket.filled, absl::ZeroDuration()));
+  bucket.left = std::min(rate, bucket.left + filled) - static_cast<double>(bytes);
+  bucket.filled = now;
+  return bucket.left < 0 ? now + absl::Seconds(-bucket.left / rate) : now;
+}
+
+void Core::SaveCheckpoint(HostLog* log) {
+  std::optional<ledger::CheckpointFile> file = log->TakeUnsaved();
+  if (file.has_value()) saver_->Save(log->dir(), *std::move(file));
 }
 
 void Core::EnterInOwnLog(absl::string_view origin, absl::string_view note) {

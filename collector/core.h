@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/line_log.h"
 #include "collector/archiver.h"
+#include "collector/checkpoint_saver.h"
 #include "collector/cosigner.h"
 #include "collector/enrolment.h"
 #include "collector/host_log.h"
@@ -40,9 +41,12 @@ struct CoreOptions {
   absl::Duration keep_alive = absl::Seconds(10);
   absl::Duration silence_after = absl::Seconds(30);  // three heartbeats
   absl::Duration publish_every = absl::Seconds(1);   // the own log
-  std::string webhook;                               // URL that alarms are posted to; empty: none
-  std::optional<ArchiverOptions> archiver;           // none: the store on disk is all there is
-  bool receipt_after_archive = false;                // no receipt before
+  // Threads for what can wait. Without: the own log is published by its Publish alone, and files
+  // are written by whoever makes them due. Simulations want that.
+  bool background = true;
+  std::string webhook;                      // URL that alarms are posted to; empty: none
+  std::optional<ArchiverOptions> archiver;  // none: the store on disk is all there is
+  bool receipt_after_archive = false;       // no receipt before
   std::optional<EnrolmentOptions> enrolment;
   RetentionOptions retention;
   // Told of every receipt and every alarm, in the thread where it happens: they must not block.
@@ -114,8 +118,13 @@ class Core {
   void CheckSilence();
   // The host of `origin` is alive.
   void Hear(absl::string_view origin);
+  // Takes `bytes` out of the host's second, and returns when it may send on. A new session does not
+  // begin a new second: the rate is the host's.
+  absl::Time Spend(const Origin& origin, size_t bytes);
   // Deletes what retention allows. Call every minute or so.
   void Retain();
+  // Writes the file `checkpoint` of a log when it is behind, by and by.
+  void SaveCheckpoint(HostLog* log);
   void CountReceipt(absl::string_view origin, const GivenReceipt& receipt, uint64_t new_records);
 
   const CoreOptions& options() const { return options_; }
@@ -149,6 +158,10 @@ class Core {
     absl::Time last;
     bool silent = false;
   };
+  struct Bucket {  // of one second's bytes
+    double left = 0;
+    absl::Time filled;
+  };
   struct Contest {  // over a log whose session may be dead, or a clone's
     uint64_t challenges = 0;
     absl::Time proved = absl::InfinitePast();
@@ -159,8 +172,11 @@ class Core {
   std::map<std::string, absl::Time> said_ ABSL_GUARDED_BY(mutex_);  // alarms
   // Logs seen since start: null while a session holds one.
   std::map<std::string, std::unique_ptr<HostLog>> logs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Bucket> buckets_ ABSL_GUARDED_BY(mutex_);    // by host-uuid
   std::map<std::string, Contest> contests_ ABSL_GUARDED_BY(mutex_);  // of logs that are held
-  std::unique_ptr<Archiver> archiver_;  // last: its threads use the rest
+  // Last: their threads use the rest.
+  std::unique_ptr<CheckpointSaver> saver_;
+  std::unique_ptr<Archiver> archiver_;
 };
 
 }  // namespace cairn::collector

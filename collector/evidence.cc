@@ -52,7 +52,7 @@ absl::Status HostLog::CopyTail(const std::string& to) const {
 
 // Back to the newest verified checkpoint, so that a good copy of the rest can come.
 absl::Status HostLog::DropBehindAnchor() {
-  file_.Reset();
+  file_.reset();
   return DropAfter(anchor_);
 }
 

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "ledger/format.h"
-#include "ledger/frame.h"
 #include "ledger/segments.h"
 
 namespace cairn::collector {
@@ -68,50 +67,10 @@ void HostLog::NewVerifier(std::optional<ledger::LogState> from) {
     OnCheckpoint(checkpoint, note);
   };
   verifier_ = std::make_unique<ledger::StreamVerifier>(std::move(options), std::move(from));
-}
-
-void HostLog::OnCheckpoint(const ledger::Checkpoint& checkpoint, absl::string_view note) {
-  // The verifier still stands before the frame.
-  staged_anchor_ = {verifier_->header().epoch(),
-                    verifier_->offset() + ledger::kFramePrefixBytes + note.size()};
-  staged_.note = std::string(note);
-  staged_.size = checkpoint.size;
-  staged_.records = verifier_->state().next_sequence;
-  staged_.wall_ns = verifier_->last_wall_ns();
-}
-
-void HostLog::TakeStaged() {
-  if (!staged_anchor_.has_value()) return;
-  anchor_ = *std::exchange(staged_anchor_, std::nullopt);
-  if (staged_.size >= receipt_.size) pending_ = std::move(staged_);
+  urgent_seen_ = 0;
 }
 
 // ---- recovery ---------------------------------------------------------------------
-
-absl::Status HostLog::LoadReceipt() {
-  const absl::StatusOr<ledger::CheckpointFile> file = ledger::ReadCheckpointFile(dir_);
-  if (absl::IsNotFound(file.status())) return absl::OkStatus();
-  if (!file.ok()) {
-    LogWarning(file.status().message(), "; the segments will tell");
-    return absl::OkStatus();
-  }
-  const absl::StatusOr<ledger::Note> note = ledger::Note::Parse(file->note);
-  const absl::StatusOr<ledger::Checkpoint> checkpoint =
-      note.ok() ? ledger::Checkpoint::Parse(note->text) : note.status();
-  uint64_t time_s = 0;
-  if (!checkpoint.ok() || checkpoint->origin != log_key_.name ||
-      ledger::CheckNote(*note, log_key_) != ledger::NoteCheck::kValid ||
-      ledger::CheckNote(*note, cosigner_->key(), &time_s) != ledger::NoteCheck::kValid) {
-    LogWarning(dir_, "/", ledger::kCheckpointFile, ": not a receipt of ours for this log; ignored");
-    return absl::OkStatus();
-  }
-  receipt_.size = saved_size_ = checkpoint->size;
-  receipt_.time_s = time_s;
-  receipt_.note = file->note;
-  ledger::ParseSegmentName(file->segment, &receipt_.place.epoch);
-  receipt_.place.offset = file->offset;
-  return absl::OkStatus();
-}
 
 absl::Status HostLog::Recover() {
   RETURN_IF_ERROR(LoadReceipt());
@@ -168,10 +127,9 @@ absl::StatusOr<bool> HostLog::RecoverFrom(uint64_t epoch) {
     ASSIGN_OR_RETURN(good, VerifyStored(epoch, good));
   }
   RETURN_IF_ERROR(DropAfter({epoch, good}));
-  ASSIGN_OR_RETURN(file_, OpenFile(io_, SegmentPath(epoch), O_WRONLY | O_APPEND | O_NOFOLLOW));
-  if (io_->Fdatasync(file_.get()) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("fdatasync ", SegmentPath(epoch)));
-  }
+  ASSIGN_OR_RETURN(Fd fd, OpenFile(io_, SegmentPath(epoch), O_WRONLY | O_APPEND | O_NOFOLLOW));
+  file_ = std::make_shared<StoredFile>(io_, SegmentPath(epoch), std::move(fd));
+  RETURN_IF_ERROR(file_->Sync());
   next_ = {epoch, good};
   closed_ = true;  // who listens may not have heard of it
   if (pending_.size == receipt_.size) pending_ = {};
@@ -218,24 +176,22 @@ absl::Status HostLog::StartAt(uint64_t first_epoch) {
   RETURN_IF_ERROR(WriteAll(io_, gaps.get(), line, "gaps"));
   if (io_->Fdatasync(gaps.get()) != 0) return ErrnoStatus(errno, "fdatasync gaps");
   at_least_ = std::max(receipt_.size, pending_.size);
-  file_.Reset();
+  file_.reset();
   next_ = anchor_ = {first_epoch, 0};
   NewVerifier(std::nullopt);
   return absl::OkStatus();
 }
 
 absl::Status HostLog::NextSegment(uint64_t epoch) {
-  if (file_.valid()) {
-    if (io_->Fdatasync(file_.get()) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("fdatasync ", SegmentPath(next_.epoch)));
-    }
-    ::fchmod(file_.get(), 0440);
+  if (file_ != nullptr) {
+    RETURN_IF_ERROR(file_->Sync());
+    ::fchmod(file_->fd(), 0440);
     RETURN_IF_ERROR(verifier_->EndSegment());
     closed_ = true;
   }
   const std::string path = SegmentPath(epoch);
   RETURN_IF_ERROR(verifier_->BeginSegment(path));
-  file_.Reset();
+  file_.reset();
   next_ = {epoch, 0};
   return absl::OkStatus();
 }
@@ -262,7 +218,7 @@ absl::Status HostLog::Append(const Place& place, absl::string_view bytes) {
   }
   RETURN_IF_ERROR(Write(bytes));
   if (verifier_->sealed()) {
-    ::fchmod(file_.get(), 0440);
+    ::fchmod(file_->fd(), 0440);
     closed_ = true;
   }
   return absl::OkStatus();
@@ -278,16 +234,16 @@ absl::Status HostLog::Create(const std::string& path, absl::string_view bytes) {
   if (io_->Rename(temporary.c_str(), path.c_str()) != 0) {
     return ErrnoStatus(errno, absl::StrCat("rename ", temporary, " to ", path));
   }
-  file_ = std::move(file);
+  file_ = std::make_shared<StoredFile>(io_, path, std::move(file));
   return SyncDirectory(io_, dir_);
 }
 
 absl::Status HostLog::Write(absl::string_view bytes) {
   const std::string path = SegmentPath(next_.epoch);
-  if (!file_.valid()) {
+  if (file_ == nullptr) {
     RETURN_IF_ERROR(Create(path, bytes));
   } else {
-    RETURN_IF_ERROR(WriteAll(io_, file_.get(), bytes, path));
+    RETURN_IF_ERROR(WriteAll(io_, file_->fd(), bytes, path));
   }
   next_.offset += bytes.size();
   stored_bytes_ += bytes.size();
@@ -317,35 +273,6 @@ absl::Status HostLog::Compare(const Place& place, absl::string_view bytes) const
   }
   return absl::AbortedError(absl::StrCat("segment ", place.epoch, " byte ", place.offset,
                                          ": other bytes than those already held"));
-}
-
-// fdatasync(segment)  sign
-// A receipt says: on stable storage. After an fsync error nothing more is said of this file.
-absl::StatusOr<GivenReceipt> HostLog::MakeReceipt() {
-  if (file_.valid() && io_->Fdatasync(file_.get()) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("fdatasync ", SegmentPath(next_.epoch)));
-  }
-  ASSIGN_OR_RETURN(const Cosigner::Cosignature signature, cosigner_->Sign(pending_.note));
-  receipt_.size = pending_.size;
-  receipt_.records = pending_.records;
-  receipt_.newest_ns = pending_.wall_ns;
-  receipt_.time_s = signature.time_s;
-  receipt_.line = signature.line;
-  receipt_.note = absl::StrCat(pending_.note, signature.line, "\n");
-  receipt_.place = anchor_;
-  pending_ = {};
-  return receipt_;
-}
-
-absl::Status HostLog::SaveCheckpoint() {
-  if (receipt_.size == saved_size_) return absl::OkStatus();
-  const ledger::CheckpointFile file{.segment = ledger::SegmentName(receipt_.place.epoch),
-                                    .offset = receipt_.place.offset,
-                                    .note = receipt_.note};
-  RETURN_IF_ERROR(WriteFileDurably(io_, dir_, ledger::kCheckpointFile,
-                                   ledger::FormatCheckpointFile(file), 0440));
-  saved_size_ = receipt_.size;
-  return absl::OkStatus();
 }
 
 }  // namespace cairn::collector

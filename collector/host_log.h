@@ -17,28 +17,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "base/fd.h"
 #include "base/io.h"
 #include "collector/cosigner.h"
+#include "collector/receipt.h"
+#include "collector/stored_file.h"
+#include "ledger/frame.h"
 #include "ledger/stream_verifier.h"
 
 namespace cairn::collector {
-
-struct Place {
-  uint64_t epoch = 0;
-  uint64_t offset = 0;
-  friend bool operator==(const Place&, const Place&) = default;
-};
-
-struct GivenReceipt {
-  uint64_t size = 0;     // blocks
-  uint64_t records = 0;  // in the log so far
-  uint64_t time_s = 0;
-  uint64_t newest_ns = 0;  // wall time of the newest event covered
-  std::string line;        // our cosignature
-  std::string note;        // the checkpoint with it
-  Place place;
-};
 
 // One thread at a time.
 class HostLog {
@@ -65,12 +51,14 @@ class HostLog {
 
   // A checkpoint verified since the last receipt.
   bool receipt_due() const { return !pending_.note.empty(); }
-  // fdatasync(segment), then the cosignature. Nothing is signed that is not on disk.
-  absl::StatusOr<GivenReceipt> MakeReceipt();
+  // Of the newest checkpoint. Nothing is signed that is not on disk: first its Sync, then, with
+  // what that returned, GiveReceipt. Bytes may be appended meanwhile; it does not cover them.
+  DueReceipt BeginReceipt() const;
+  absl::StatusOr<GivenReceipt> GiveReceipt(const DueReceipt& due, const absl::Status& synced);
   // The newest; size 0: none.
   const GivenReceipt& receipt() const { return receipt_; }
-  // Writes `checkpoint` when it is behind.
-  absl::Status SaveCheckpoint();
+  // What the file `checkpoint` should say now; none: it does. Counts as written then.
+  std::optional<ledger::CheckpointFile> TakeUnsaved();
 
   // Keeps bytes and notes that prove what went wrong, in evidence/; drops what was stored after
   // the last receipt. Bounded: 16 pieces a log.
@@ -103,28 +91,22 @@ class HostLog {
   absl::Status DropAfter(const Place& place);
   std::string SegmentPath(uint64_t epoch) const;
 
-  struct Pending {  // newest verified checkpoint
-    std::string note;
-    uint64_t size = 0;
-    uint64_t records = 0;
-    uint64_t wall_ns = 0;
-  };
-
   Io* const io_;
   const std::string dir_;
   const ledger::VerifierKey log_key_;
   const Cosigner* const cosigner_;
   std::unique_ptr<ledger::StreamVerifier> verifier_;
-  Fd file_;  // segment next_.epoch, once it has bytes
+  std::shared_ptr<StoredFile> file_;  // segment next_.epoch, once it has bytes
   Place next_;
   Place anchor_;  // behind the newest verified checkpoint; offset 0: in an older segment
   uint64_t stored_bytes_ = 0;
   bool closed_ = false;
   uint64_t at_least_ = 0;  // blocks a log that skips segments must start with
-  Pending pending_;        // note empty: receipted
+  Vouched pending_;        // the newest; note empty: receipted
   // The same two for bytes that were verified but are not yet in the file.
   std::optional<Place> staged_anchor_;
-  Pending staged_;
+  Vouched staged_;
+  uint64_t urgent_seen_ = 0;  // of verifier_, at its newest checkpoint
   GivenReceipt receipt_;
   uint64_t saved_size_ = 0;  // of the file `checkpoint`
 };

@@ -8,12 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "collector/syncer.h"
 #include "collector/worker.h"
 
 namespace cairn::collector {
 namespace {
 
 constexpr size_t kMaxEnrolling = 64;
+constexpr int kSyncThreads = 16;  // that wait for the disk
 
 // A socket and a segment file for each host.
 void RaiseFileLimit() {
@@ -28,6 +30,7 @@ void RaiseFileLimit() {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Core* core) {
   RaiseFileLimit();
   auto server = absl::WrapUnique(new Server(std::move(options)));
+  server->syncer_ = std::make_unique<Syncer>(kSyncThreads);
   RETURN_IF_ERROR(server->ListenForHosts(core, std::max(1, server->options_.threads)));
   if (server->options_.enrol.has_value()) RETURN_IF_ERROR(server->ListenForEnrolment(core));
   for (const auto& worker : server->workers_) RETURN_IF_ERROR(worker->Start());
@@ -45,7 +48,8 @@ absl::Status Server::ListenForHosts(Core* core, int threads) {
     const WorkerOptions worker{
         .max_connections = static_cast<size_t>(std::max(1, options_.max_connections / threads)),
         .handshake_within = options_.handshake_within};
-    workers_.push_back(std::make_unique<Worker>(worker, core, tls, std::move(listener)));
+    workers_.push_back(
+        std::make_unique<Worker>(worker, core, syncer_.get(), tls, std::move(listener)));
   }
   return absl::OkStatus();
 }
@@ -58,7 +62,7 @@ absl::Status Server::ListenForEnrolment(Core* core) {
   const WorkerOptions worker{.max_connections = kMaxEnrolling,
                              .handshake_within = options_.handshake_within,
                              .enrolling = true};
-  enrolment_ = std::make_unique<Worker>(worker, core, tls, std::move(listener));
+  enrolment_ = std::make_unique<Worker>(worker, core, syncer_.get(), tls, std::move(listener));
   return absl::OkStatus();
 }
 

@@ -23,6 +23,7 @@ struct ServerOptions {
   std::optional<HostPort> enrol;  // where hosts without a certificate enrol; none: nowhere
 };
 
+class Syncer;
 class Worker;
 
 // Create, Reload and Stop from one thread.
@@ -34,9 +35,8 @@ class Server {
 
   int port() const { return port_; }
   int enrolment_port() const { return enrolment_port_; }  // 0: none
-  // Certificates, CA and revocations from the files again: for connections from now on, and
-  // those that exist are closed, so that none outlives its right (they come again at once).
-  // On an error the old ones stay.
+  // Certificates, CA and revocations from the files again, for connections from now on. Sessions
+  // go on, but for those whose certificate would not be taken any more. On an error all stays.
   absl::Status Reload();
   // Receipts what is due, asks every host to go elsewhere, and closes.
   void Stop();
@@ -51,6 +51,7 @@ class Server {
   int enrolment_port_ = 0;
   std::unique_ptr<Worker> enrolment_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Syncer> syncer_;  // last: what it does comes to the workers
 };
 
 }  // namespace cairn::collector

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -15,13 +16,14 @@ constexpr absl::Duration kPrepareWithin = absl::Minutes(2);
 constexpr absl::Duration kFrameWithin = absl::Seconds(60);
 constexpr absl::Duration kStillPreparing = absl::Seconds(2);
 constexpr absl::Duration kProveWithin = absl::Seconds(5);
-constexpr absl::Duration kSaveEvery = absl::Seconds(5);
+constexpr absl::Duration kSaveEvery = absl::Seconds(30);
+constexpr absl::Duration kLookEvery = absl::Seconds(5);  // at what operators may have changed
 
 }  // namespace
 
 Session::Session(Core* core, Peer peer)
     : core_(core), peer_(std::move(peer)), name_(peer_.address) {
-  heard_ = frame_since_ = pinged_ = saved_ = bucket_time_ = core_->options().now();
+  began_ = heard_ = frame_since_ = pinged_ = saved_ = looked_ = core_->options().now();
 }
 
 bool Session::OnBytes(absl::string_view bytes, std::string* out) {
@@ -85,7 +87,7 @@ bool Session::OnAppend(const wire::Append& append, std::string* out) {
   if (log_->TakeClosed() && core_->archiver() != nullptr) {
     core_->archiver()->Notice(*origin_, log_->dir(), log_->log_key());
   }
-  Throttle(bytes.size());
+  read_after_ = std::max(read_after_, core_->Spend(*origin_, bytes.size()));
   return true;
 }
 
@@ -103,16 +105,34 @@ bool Session::Reject(const absl::Status& why, absl::string_view bytes, std::stri
   } else {
     core_->Alarm("storage", name_, text);
   }
+  // The host is told of its files, not of where they are here.
+  const std::string told = absl::StrReplaceAll(text, {{absl::StrCat(log_->dir(), "/"), ""}});
   log_.Drop();
-  if (fork) return Refuse(wire::Refusal::FORK, text, out, kRetryTampered);
-  if (tampered) return Refuse(wire::Refusal::TAMPERED, text, out, kRetryTampered);
+  if (fork) return Refuse(wire::Refusal::FORK, told, out, kRetryTampered);
+  if (tampered) return Refuse(wire::Refusal::TAMPERED, told, out, kRetryTampered);
   return Refuse(wire::Refusal::STORAGE, "the collector cannot store just now", out, kRetryStorage);
 }
 
-bool Session::Commit(std::string* out) { return !commit_due() || GiveReceipt(true, out); }
+bool Session::Commit(std::string* out) {
+  if (!log_ || !log_->receipt_due()) return true;
+  const DueReceipt due = log_->BeginReceipt();
+  return GiveReceipt(due, due.Sync(), true, out);
+}
 
-bool Session::GiveReceipt(bool announce, std::string* out) {
-  const absl::StatusOr<GivenReceipt> receipt = log_->MakeReceipt();
+std::optional<DueReceipt> Session::BeginCommit() {
+  if (!log_ || !log_->receipt_due() || committing_) return std::nullopt;
+  committing_ = true;
+  return log_->BeginReceipt();
+}
+
+bool Session::FinishCommit(const DueReceipt& due, const absl::Status& synced, std::string* out) {
+  committing_ = false;
+  return !log_ || GiveReceipt(due, synced, true, out);
+}
+
+bool Session::GiveReceipt(const DueReceipt& due, const absl::Status& synced, bool announce,
+                          std::string* out) {
+  const absl::StatusOr<GivenReceipt> receipt = log_->GiveReceipt(due, synced);
   if (!receipt.ok()) return Reject(receipt.status(), "", out);
   if (announce && !core_->options().receipt_after_archive) {
     wire::Frame frame;
@@ -163,6 +183,10 @@ bool Session::CheckChallenge(std::string* out) {
 bool Session::OnTick(std::string* out) {
   const absl::Time now = core_->options().now();
   const absl::Duration period = core_->options().keep_alive;
+  if (now > peer_.not_after) {
+    Distrust(out);
+    return false;
+  }
   if (preparation_ != nullptr && preparation_->done.HasBeenNotified()) {
     const absl::Status prepared = std::exchange(preparation_, nullptr)->status;
     if (absl::IsAborted(prepared)) {
@@ -173,16 +197,17 @@ bool Session::OnTick(std::string* out) {
     }
     if (!Greet(out)) return false;
   }
-  if (!log_ && now - heard_ > (preparation_ ? kPrepareWithin : kHelloWithin)) {
+  if (!log_ && now - began_ > (preparation_ ? kPrepareWithin : kHelloWithin)) {
     return Refuse(wire::Refusal::MALFORMED, preparation_ ? "the log is not ready" : "no Hello",
                   out);
   }
   if (log_ && !CheckChallenge(out)) return false;
   if (log_ && core_->archiver() != nullptr) GiveArchived(out);
-  if (parser_.buffered() > 0 && now - frame_since_ > kFrameWithin) {
+  if (parser_.buffered() > 0 && now - std::max(frame_since_, read_after_) > kFrameWithin) {
     return Refuse(wire::Refusal::MALFORMED, "a frame that does not end", out);
   }
-  if (now - heard_ > 3 * period && preparation_ == nullptr) {
+  // One that was not read could not be heard.
+  if (now - std::max(heard_, read_after_) > 3 * period && preparation_ == nullptr) {
     LogInfo("session ", name_, ": silent for ", absl::FormatDuration(3 * period), ", closed");
     return false;
   }
@@ -196,9 +221,13 @@ bool Session::OnTick(std::string* out) {
   }
   if (log_ && now - saved_ > kSaveEvery) {
     saved_ = now;
-    absl::Status saved = log_->SaveCheckpoint();
-    if (saved.ok() && core_->options().host_store_bytes > 0) saved = log_->Recount();
-    if (!saved.ok()) return Reject(saved, "", out);
+    core_->SaveCheckpoint(log_.get());
+  }
+  if (log_ && now - looked_ > kLookEvery) {
+    looked_ = now;
+    const bool limited = core_->options().host_store_bytes > 0;
+    const absl::Status counted = limited ? log_->Recount() : absl::OkStatus();
+    if (!counted.ok()) return Reject(counted, "", out);
     if (core_->hosts()->revoked(origin_->host)) {
       return Refuse(wire::Refusal::IDENTITY, "this host was revoked", out, kRetryTampered);
     }
@@ -209,6 +238,11 @@ bool Session::OnTick(std::string* out) {
 void Session::Drain(std::string* out) {
   Commit(out);
   Refuse(wire::Refusal::SHUTTING_DOWN, "the collector stops", out, 1);
+}
+
+void Session::Distrust(std::string* out) {
+  Commit(out);
+  Refuse(wire::Refusal::IDENTITY, "the certificate is not good any more", out, kRetryTampered);
 }
 
 bool Session::Refuse(wire::Refusal::Code code, absl::string_view text, std::string* out,
@@ -222,17 +256,6 @@ bool Session::Refuse(wire::Refusal::Code code, absl::string_view text, std::stri
   ++core_->counters()->refused;
   LogWarning("session ", name_, " from ", peer_.address, " refused: ", wire::RefusalText(*refusal));
   return false;
-}
-
-// A bucket of one second's bytes: a host over its rate is simply not read for a while.
-void Session::Throttle(size_t bytes) {
-  const double rate = static_cast<double>(core_->options().host_bytes_per_second);
-  if (rate <= 0) return;
-  const absl::Time now = core_->options().now();
-  bucket_ = std::min(rate, bucket_ + rate * absl::ToDoubleSeconds(now - bucket_time_));
-  bucket_time_ = now;
-  bucket_ -= static_cast<double>(bytes);
-  if (bucket_ < 0) read_after_ = now + absl::Seconds(-bucket_ / rate);
 }
 
 }  // namespace cairn::collector

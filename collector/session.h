@@ -24,8 +24,9 @@ inline constexpr uint32_t kRetryStorage = 5;
 // Who the TLS handshake proved the other side to be.
 struct Peer {
   std::string address;
-  std::vector<std::string> uris;  // of its certificate
-  bool enrolling = false;         // on the listener that asks for no certificate
+  std::vector<std::string> uris;                  // of its certificate
+  absl::Time not_after = absl::InfiniteFuture();  // of its certificate
+  bool enrolling = false;                         // on the listener that asks for no certificate
 };
 
 // One thread at a time.
@@ -35,16 +36,21 @@ class Session {
 
   // Takes what the host sent, appends what is to be answered. False: flush `out`, then close.
   bool OnBytes(absl::string_view bytes, std::string* out);
-  // Stable storage, then a receipt, when one is due. Call once a round, after OnBytes.
+  // Stable storage, then a receipt, when one is due, on this thread.
   bool Commit(std::string* out);
+  // The same in two parts: what is returned wants its Sync, on any thread, before FinishCommit,
+  // and nothing else is begun until then. None: no receipt is due.
+  std::optional<DueReceipt> BeginCommit();
+  bool FinishCommit(const DueReceipt& due, const absl::Status& synced, std::string* out);
   // What time makes due: keep-alives, limits. Call at least once a second.
   bool OnTick(std::string* out);
   // Asks the host to go elsewhere.
   void Drain(std::string* out);
+  // Its certificate is not good any more: receipts what is due, and refuses it.
+  void Distrust(std::string* out);
 
   // The connection must not be read before this time (rate limit).
   absl::Time read_after() const { return read_after_; }
-  bool commit_due() const { return log_ && log_->receipt_due(); }
   const std::string& name() const { return name_; }  // origin, or address before the Hello
   bool greeted() const { return static_cast<bool>(log_); }
 
@@ -62,10 +68,10 @@ class Session {
   bool Reject(const absl::Status& why, absl::string_view bytes, std::string* out);
   bool Refuse(wire::Refusal::Code code, absl::string_view text, std::string* out,
               uint32_t retry_after_s = 0);
-  bool GiveReceipt(bool announce, std::string* out);
+  bool GiveReceipt(const DueReceipt& due, const absl::Status& synced, bool announce,
+                   std::string* out);
   void GiveArchived(std::string* out);
   bool CheckChallenge(std::string* out);
-  void Throttle(size_t bytes);
 
   Core* const core_;
   const Peer peer_;
@@ -80,13 +86,14 @@ class Session {
   uint64_t challenges_ = 0;                   // answered, of those who want this log
   absl::Time challenged_ = absl::InfiniteFuture();
   uint64_t receipted_records_ = 0;
+  bool committing_ = false;  // between BeginCommit and FinishCommit
+  absl::Time began_;
   absl::Time heard_;
   absl::Time frame_since_;  // when the frame that is arriving began
   absl::Time pinged_;
   absl::Time saved_;
+  absl::Time looked_;
   absl::Time read_after_ = absl::InfinitePast();
-  absl::Time bucket_time_;
-  double bucket_ = 0;
 };
 
 }  // namespace cairn::collector

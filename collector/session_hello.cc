@@ -114,9 +114,13 @@ bool Session::Greet(std::string* out) {
   }
   core_->Hear(name_);
   shown_note_ = hello_.checkpoint();
+  read_after_ = core_->Spend(*origin_, 0);
   receipted_records_ = log_->receipt().records;
   // What was verified and never receipted counts too when histories are compared.
-  if (log_->receipt_due() && !GiveReceipt(false, out)) return false;
+  if (log_->receipt_due()) {
+    const DueReceipt due = log_->BeginReceipt();
+    if (!GiveReceipt(due, due.Sync(), false, out)) return false;
+  }
   if (!CheckHistory(hello_, out) || !Position(hello_, out)) return false;
   Welcome(hello_, out);
   hello_.Clear();
@@ -171,8 +175,9 @@ bool Session::Position(const wire::Hello& hello, std::string* out) {
                             ", held here is up to segment ", next.epoch, " byte ", next.offset));
   const absl::Status started = log_->StartAt(hello.first_epoch());
   if (started.ok()) return true;
+  core_->Alarm("storage", name_, started.message());
   log_.Drop();
-  return Refuse(wire::Refusal::STORAGE, started.message(), out, kRetryStorage);
+  return Refuse(wire::Refusal::STORAGE, "the collector cannot store just now", out, kRetryStorage);
 }
 
 void Session::Welcome(const wire::Hello& hello, std::string* out) {

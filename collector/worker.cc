@@ -21,11 +21,18 @@ constexpr int kReadsPerRound = 8;         // of one connection, so that none sta
 constexpr size_t kMaxOutput = 256 << 10;  // a host that does not read its receipts is not read
 constexpr absl::Duration kTick = absl::Milliseconds(250);
 
+absl::Time PeerNotAfter(const TlsConnection& tls) {
+  return tls.has_peer_certificate() ? absl::FromUnixSeconds(tls.PeerNotAfter())
+                                    : absl::InfiniteFuture();
+}
+
 }  // namespace
 
-Worker::Worker(WorkerOptions options, Core* core, std::shared_ptr<TlsContext> tls, Fd listener)
+Worker::Worker(WorkerOptions options, Core* core, Syncer* syncer, std::shared_ptr<TlsContext> tls,
+               Fd listener)
     : options_(options),
       core_(core),
+      syncer_(syncer),
       listener_(std::move(listener)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
@@ -65,8 +72,8 @@ void Worker::Loop() {
   DrainAll();
 }
 
-// Reads from whoever is ready, then makes durable and receipts what they brought: hosts that
-// are ready together share a round, and a receipt covers all that a host sent in it.
+// Reads from whoever is ready, then has made durable what they brought: a receipt covers all that a
+// host sent in a round, or in several while the disk is slow.
 void Worker::Round(int timeout_ms) {
   std::array<epoll_event, 256> events;
   const int n =
@@ -87,10 +94,7 @@ void Worker::Round(int timeout_ms) {
     const auto found = connections_.find(fd);
     if (found == connections_.end()) continue;
     Connection* connection = found->second.get();
-    if (connection->session.has_value() && !connection->closing &&
-        !connection->session->Commit(&connection->out)) {
-      connection->closing = true;
-    }
+    StartCommit(connection);
     Flush(connection);
     Watch(connection);
   }
@@ -114,6 +118,7 @@ void Worker::AcceptAll() {
     }
     const int fd = socket.get();
     auto connection = std::make_unique<Connection>();
+    connection->id = ++newest_id_;
     connection->accepted = absl::Now();
     auto tls = TlsConnection::Accept(tls_, std::move(socket));
     if (!tls.ok()) {
@@ -152,6 +157,7 @@ bool Worker::Shake(Connection* connection) {
   }
   connection->session.emplace(core_, Peer{.address = PeerAddress(connection->tls->fd()),
                                           .uris = connection->tls->PeerUris(),
+                                          .not_after = PeerNotAfter(*connection->tls),
                                           .enrolling = options_.enrolling});
   return true;
 }
@@ -238,17 +244,55 @@ void Worker::TakeRequests() {
   eventfd_t value = 0;
   ::eventfd_read(wake_.get(), &value);
   std::shared_ptr<TlsContext> renewed;
+  std::vector<Synced> synced;
   {
     const absl::MutexLock lock(&mutex_);
     renewed = std::move(renewed_);
+    synced.swap(synced_);
   }
-  if (renewed == nullptr) return;
+  FinishCommits(std::move(synced));
+  if (renewed != nullptr) TakeContext(std::move(renewed));
+}
+
+// The disk is waited for elsewhere; FinishCommits goes on.
+void Worker::StartCommit(Connection* connection) {
+  if (!connection->session.has_value() || connection->closing) return;
+  std::optional<DueReceipt> due = connection->session->BeginCommit();
+  if (!due.has_value()) return;
+  const bool urgent = due->urgent();
+  syncer_->Submit(urgent, [this, fd = connection->tls->fd(), id = connection->id,
+                           due = *std::move(due)]() mutable {
+    absl::Status status = due.Sync();
+    {
+      const absl::MutexLock lock(&mutex_);
+      synced_.push_back({fd, id, std::move(due), std::move(status)});
+      if (synced_.size() > 1) return;  // it was woken already
+    }
+    ::eventfd_write(wake_.get(), 1);
+  });
+}
+
+void Worker::FinishCommits(std::vector<Synced> synced) {
+  for (const Synced& one : synced) {
+    const auto found = connections_.find(one.fd);
+    if (found == connections_.end() || found->second->id != one.connection) continue;
+    Connection* connection = found->second.get();
+    const bool goes_on = connection->session->FinishCommit(one.due, one.status, &connection->out);
+    connection->closing = connection->closing || !goes_on;
+    touched_.push_back(one.fd);
+  }
+}
+
+void Worker::TakeContext(std::shared_ptr<TlsContext> renewed) {
   tls_ = std::move(renewed);
   for (const auto& [fd, connection] : connections_) {
-    if (connection->session.has_value()) connection->session->Drain(&connection->out);
-    connection->closing = true;
-    touched_.push_back(fd);
-    if (!connection->session.has_value()) finished_.push_back(fd);
+    if (!connection->session.has_value()) {
+      finished_.push_back(fd);  // a handshake with the old one: it comes again
+    } else if (!connection->tls->PeerTrustedBy(*tls_)) {
+      connection->session->Distrust(&connection->out);
+      connection->closing = true;
+      touched_.push_back(fd);
+    }
   }
 }
 

@@ -17,6 +17,7 @@
 #include "base/tls.h"
 #include "collector/core.h"
 #include "collector/session.h"
+#include "collector/syncer.h"
 
 namespace cairn::collector {
 
@@ -29,15 +30,20 @@ struct WorkerOptions {
 // Constructor, Start, Renew and Stop from one thread; the rest is the worker's own.
 class Worker {
  public:
-  Worker(WorkerOptions options, Core* core, std::shared_ptr<TlsContext> tls, Fd listener);
+  // `syncer` is destroyed after Stop and before the worker: what it still does comes here.
+  Worker(WorkerOptions options, Core* core, Syncer* syncer, std::shared_ptr<TlsContext> tls,
+         Fd listener);
   ~Worker();  // as Stop
 
   absl::Status Start();
-  void Renew(std::shared_ptr<TlsContext> tls);  // and close what was accepted with the old one
+  // For connections from now on. Of those that exist, the ones whose certificate it would not
+  // take are closed; the others go on.
+  void Renew(std::shared_ptr<TlsContext> tls);
   void Stop();
 
  private:
   struct Connection {
+    uint64_t id = 0;
     std::unique_ptr<TlsConnection> tls;
     std::optional<Session> session;  // once the handshake is done
     std::string out;                 // not yet taken by TLS
@@ -46,6 +52,13 @@ class Worker {
     uint32_t events = 0;   // as epoll watches for
     bool closing = false;  // flush, then close
     bool paused = false;   // over its rate
+  };
+
+  struct Synced {  // by the syncer
+    int fd;
+    uint64_t connection;
+    DueReceipt due;
+    absl::Status status;
   };
 
   void Loop();
@@ -58,11 +71,15 @@ class Worker {
   void Watch(Connection* connection);
   void Tick();
   void TakeRequests();
+  void StartCommit(Connection* connection);
+  void FinishCommits(std::vector<Synced> synced);
+  void TakeContext(std::shared_ptr<TlsContext> renewed);
   void Close(int fd);
   void DrainAll();
 
   const WorkerOptions options_;
   Core* const core_;
+  Syncer* const syncer_;
   const Fd listener_;
   const Fd epoll_;
   const Fd wake_;  // eventfd
@@ -70,11 +87,13 @@ class Worker {
   std::atomic<bool> stop_{false};
   absl::Mutex mutex_;
   std::shared_ptr<TlsContext> renewed_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Synced> synced_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<TlsContext> tls_;
   std::map<int, std::unique_ptr<Connection>> connections_;  // by socket
-  std::vector<int> touched_;                                // served in this round
-  std::vector<int> finished_;                               // to be closed at its end
-  std::string buffer_;                                      // what was just read
+  uint64_t newest_id_ = 0;
+  std::vector<int> touched_;   // served in this round
+  std::vector<int> finished_;  // to be closed at its end
+  std::string buffer_;         // what was just read
   absl::Time ticked_;
 };
 

@@ -38,6 +38,7 @@ uint64_t ClockNs(clockid_t clock) {
 LedgerOptions WithDefaults(LedgerOptions options) {
   if (!options.boot_time_ns) options.boot_time_ns = [] { return ClockNs(CLOCK_BOOTTIME); };
   if (!options.wall_time_ns) options.wall_time_ns = [] { return ClockNs(CLOCK_REALTIME); };
+  if (!options.new_secret) options.new_secret = Secret32::Random;
   return options;
 }
 
@@ -76,10 +77,10 @@ absl::Status CheckCounter(Tpm* tpm, uint64_t newest, const std::string& dir) {
 Ledger::Ledger(LedgerOptions options, SigningKey key)
     : options_(WithDefaults(std::move(options))),
       log_key_(std::move(key)),
-      tag_key_(Secret32::Random()),
+      tag_key_(options_.new_secret()),
       builder_(options_.limits.compress),
-      epoch_key_(std::make_unique<SigningKey>(SigningKey::Generate())),
-      next_epoch_key_(std::make_unique<SigningKey>(SigningKey::Generate())) {
+      epoch_key_(std::make_unique<SigningKey>(SigningKey::FromSeed(options_.new_secret()))),
+      next_epoch_key_(std::make_unique<SigningKey>(SigningKey::FromSeed(options_.new_secret()))) {
   committer_ = std::make_unique<Committer>(options_.io, options_.dir, options_.origin, &log_key_);
 }
 

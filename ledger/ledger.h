@@ -60,6 +60,7 @@ struct LedgerOptions {
   Io* io = Io::Real();                     // not owned
   std::function<uint64_t()> boot_time_ns;  // CLOCK_BOOTTIME, the default; tests replace it
   std::function<uint64_t()> wall_time_ns;  // CLOCK_REALTIME, the default
+  std::function<Secret32()> new_secret;    // Secret32::Random, the default; simulations replace it
 };
 
 struct LedgerStats {

@@ -41,7 +41,7 @@ void Ledger::AdvanceEpoch(absl::string_view end, uint64_t valid_bytes) {
   ++state_.next_epoch;
   tag_key_.NextEpoch(state_.next_epoch);
   epoch_key_ = std::move(next_epoch_key_);
-  next_epoch_key_ = std::make_unique<SigningKey>(SigningKey::Generate());
+  next_epoch_key_ = std::make_unique<SigningKey>(SigningKey::FromSeed(options_.new_secret()));
   previous_end_ = std::string(end);
   previous_valid_bytes_ = valid_bytes;
   durable_offset_ = 0;
@@ -51,8 +51,8 @@ void Ledger::AdvanceEpoch(absl::string_view end, uint64_t valid_bytes) {
 
 // A hibernation image may hold all keys that could be derived: nothing of them is used again.
 void Ledger::RenewKeys() {
-  tag_key_ = TagKey(Secret32::Random());
-  epoch_key_ = std::make_unique<SigningKey>(SigningKey::Generate());
+  tag_key_ = TagKey(options_.new_secret());
+  epoch_key_ = std::make_unique<SigningKey>(SigningKey::FromSeed(options_.new_secret()));
 }
 
 // Writes the header, what the last segment could not keep, and the block that opens the epoch.
@@ -99,7 +99,7 @@ void Ledger::AppendEpochOpen() {
       SealedKeyInfo(options_.origin, state_.next_epoch, state_.size, epoch_key_->public_key());
   for (const std::string& recipient : options_.recipients) {
     const absl::StatusOr<HpkeSealed> sealed =
-        HpkeSeal(recipient, Secret32::Random(), {info, ""}, tag_key_.secret().view());
+        HpkeSeal(recipient, options_.new_secret(), {info, ""}, tag_key_.secret().view());
     if (!sealed.ok()) {
       LogError("recipient ", absl::BytesToHexString(recipient), ": ", sealed.status().message());
       continue;

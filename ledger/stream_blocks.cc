@@ -34,6 +34,7 @@ absl::Status StreamVerifier::Impl::TakeBlock(absl::string_view body) {
   if (index == epoch_first_ || (head.flags & kBlockUrgent) != 0) {
     RETURN_IF_ERROR(TakeUrgentBlock(stored));
   }
+  if ((head.flags & kBlockUrgent) != 0) ++urgent_blocks_;
   last_wall_ns_ = head.last_time_ns + static_cast<uint64_t>(head.wall_offset_ns);
   Extend(LeafHash(stored), head.record_count);
   RETURN_IF_ERROR(CheckTag(tag));

@@ -180,6 +180,7 @@ bool StreamVerifier::opened() const { return impl_->opened_; }
 bool StreamVerifier::sealed() const { return impl_->sealed_; }
 uint64_t StreamVerifier::checkpointed() const { return impl_->checkpointed_; }
 uint64_t StreamVerifier::durable_offset() const { return impl_->durable_offset_; }
+uint64_t StreamVerifier::urgent_blocks() const { return impl_->urgent_blocks_; }
 uint64_t StreamVerifier::tags_checked() const { return impl_->tags_checked_; }
 uint64_t StreamVerifier::last_wall_ns() const { return impl_->last_wall_ns_; }
 const std::string& StreamVerifier::epoch_key() const { return impl_->epoch_key_; }

@@ -65,6 +65,7 @@ class StreamVerifier {
   uint64_t checkpointed() const;            // blocks the log key vouched for so far
   uint64_t durable_offset() const;          // highest stated by a COMMIT of this segment
   uint64_t last_wall_ns() const;            // of the last block
+  uint64_t urgent_blocks() const;           // so far
   uint64_t tags_checked() const;            // blocks whose tag verified, of all segments
   const std::string& close_reason() const;  // of this segment's epoch_close; empty: none
   const std::string& epoch_key() const;     // of this segment's epoch_open; 32 bytes

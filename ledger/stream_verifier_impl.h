@@ -46,6 +46,7 @@ class StreamVerifier::Impl {
   uint64_t checkpointed_ = 0;
   uint64_t durable_offset_ = 0;
   uint64_t last_wall_ns_ = 0;
+  uint64_t urgent_blocks_ = 0;
   uint64_t tags_checked_ = 0;
   std::string close_reason_;
   std::string announced_key_;

@@ -56,7 +56,7 @@ absl::StatusOr<CheckedReceipt> CheckReceiptNote(absl::string_view note,
 }
 
 absl::Status ReceiptBook::Open() {
-  RETURN_IF_ERROR(MakeDirectories(Io::Real(), dir_, 0750));
+  RETURN_IF_ERROR(MakeDirectories(io_, dir_, 0750));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(dir_));
   history_.clear();
   for (const std::string& name : names) {
@@ -72,7 +72,7 @@ absl::Status ReceiptBook::Store(const ledger::VerifierKey& collector,
   if (receipt.size < newest_size_) return absl::OkStatus();
   const std::string id = absl::StrFormat("%08x", collector.Id());
   const std::string newest = absl::StrCat(id, kSuffix);
-  RETURN_IF_ERROR(WriteFileDurably(Io::Real(), dir_, newest, receipt.note, 0444));
+  RETURN_IF_ERROR(WriteFileDurably(io_, dir_, newest, receipt.note, 0444));
   newest_size_ = receipt.size;
   const std::string name = absl::StrFormat("%s-%020d%s", id, receipt.size, kSuffix);
   if (::link(absl::StrCat(dir_, "/", newest).c_str(), absl::StrCat(dir_, "/", name).c_str()) == 0) {
@@ -88,8 +88,8 @@ absl::Status ReceiptBook::Store(const ledger::VerifierKey& collector,
 absl::Status ReceiptBook::StoreArchived(const ledger::VerifierKey& collector,
                                         const CheckedReceipt& receipt) {
   if (receipt.size <= archived_size_) return absl::OkStatus();
-  RETURN_IF_ERROR(WriteFileDurably(
-      Io::Real(), dir_, absl::StrFormat("%08x.archived", collector.Id()), receipt.note, 0440));
+  RETURN_IF_ERROR(WriteFileDurably(io_, dir_, absl::StrFormat("%08x.archived", collector.Id()),
+                                   receipt.note, 0440));
   archived_size_ = receipt.size;
   return absl::OkStatus();
 }

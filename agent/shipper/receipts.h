@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/io.h"
 #include "ledger/note.h"
 
 namespace cairn::shipper {
@@ -35,7 +36,8 @@ absl::StatusOr<CheckedReceipt> CheckReceiptNote(absl::string_view note,
 // The directory. One thread.
 class ReceiptBook {
  public:
-  explicit ReceiptBook(std::string dir) : dir_(std::move(dir)) {}
+  // `io` is not owned.
+  explicit ReceiptBook(std::string dir, Io* io = Io::Real()) : io_(io), dir_(std::move(dir)) {}
 
   // Makes the directory and learns what history it has.
   absl::Status Open();
@@ -46,6 +48,7 @@ class ReceiptBook {
   uint64_t newest_size() const { return newest_size_; }
 
  private:
+  Io* const io_;
   const std::string dir_;
   uint64_t newest_size_ = 0;
   uint64_t archived_size_ = 0;

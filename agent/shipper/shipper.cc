@@ -50,8 +50,8 @@ struct Shipper::Session {
   absl::Time started;
   absl::Time heard;  // last bytes from the collector
   absl::Time pinged;
-  absl::Time refill;  // the bandwidth bucket was last filled
-  double tokens = 0;
+  absl::Time frame_since;  // when the frame that is arriving began
+  absl::Time owed_since;   // when the oldest receipt that is owed became the oldest
   uint64_t receipted = 0;  // last seen
 };
 
@@ -112,6 +112,10 @@ absl::Status Shipper::WaitForLog() {
     ASSIGN_OR_RETURN(LogSource source, LogSource::Open(options_.log_dir));
     RETURN_IF_ERROR(receipts_.Open());
     source_ = std::make_unique<LogSource>(std::move(source));
+    if (options_.bytes_per_second > 0) {
+      ASSIGN_OR_RETURN(LogSource ahead, LogSource::Open(options_.log_dir));
+      limit_ = std::make_unique<BandwidthLimit>(options_.bytes_per_second, std::move(ahead));
+    }
   }
   return source_->Refresh();
 }
@@ -146,7 +150,8 @@ absl::Status Shipper::RunSession(const CollectorAddress& collector, bool until_s
                                  bool* progressed) {
   Session session;
   session.name = absl::StrCat(collector.where.host, ":", collector.where.port);
-  session.started = session.heard = session.pinged = session.refill = Now();
+  session.started = session.heard = session.pinged = Now();
+  session.frame_since = session.owed_since = session.started;
   absl::Status status = Connect(collector, &session);
   if (status.ok()) {
     session.uplink = std::make_unique<Uplink>(UplinkOptions{.collector_key = collector.key,
@@ -155,7 +160,7 @@ absl::Status Shipper::RunSession(const CollectorAddress& collector, bool until_s
                                                             .boot_time_ns = BootTimeNs},
                                               source_.get(), &receipts_, &exposure_);
     status = Exchange(&session, until_shipped);
-    *progressed = session.uplink->welcomed();
+    *progressed = session.uplink->welcomed() && !absl::IsDeadlineExceeded(status);
     if (session.uplink->refusal().has_value() && status.code() == absl::StatusCode::kUnavailable) {
       const wire::Refusal& refusal = *session.uplink->refusal();
       *progressed = refusal.code() == wire::Refusal::BUSY;  // the right collector, too early
@@ -230,20 +235,13 @@ absl::Duration Shipper::lag() const {
 
 absl::Status Shipper::Fill(Session* session) {
   if (!session->out.empty()) return absl::OkStatus();
-  size_t budget = kSendBuffer;
-  const bool limited = options_.bytes_per_second > 0 && !session->uplink->urgent_waiting();
-  const absl::Time now = Now();
-  if (limited) {
-    const double rate = static_cast<double>(options_.bytes_per_second);
-    session->tokens =
-        std::min(rate, session->tokens + rate * absl::ToDoubleSeconds(now - session->refill));
-    if (session->tokens < 1) budget = 0;
-  }
-  session->refill = now;
   uint64_t taken = 0;
-  if (budget > 0)
-    RETURN_IF_ERROR(session->uplink->Fill(limited ? 1 : budget, &session->out, &taken));
-  if (limited) session->tokens -= static_cast<double>(taken);
+  if (limit_ == nullptr || !session->uplink->welcomed()) {
+    return session->uplink->Fill(kSendBuffer, &session->out, &taken);
+  }
+  ASSIGN_OR_RETURN(const bool may, limit_->MaySend(Now(), session->uplink->cursor()));
+  if (may) RETURN_IF_ERROR(session->uplink->Fill(1, &session->out, &taken));
+  limit_->Sent(taken);
   return absl::OkStatus();
 }
 
@@ -272,21 +270,37 @@ absl::Status Shipper::Receive(Session* session) {
     if (io.want == TlsWant::kClosed) return absl::UnavailableError("closed by the collector");
     if (io.bytes == 0) return absl::OkStatus();
     session->heard = Now();
+    const uint64_t frames = session->uplink->frames();
+    const uint64_t receipted = session->uplink->receipted();
     RETURN_IF_ERROR(session->uplink->OnBytes({buffer, io.bytes}, &session->out));
+    const bool ended = session->uplink->frames() > frames || !session->uplink->partial();
+    if (ended) session->frame_since = session->heard;
+    if (session->uplink->receipted() == receipted) continue;
+    session->owed_since = session->heard;
+    backoff_ = options_.backoff_min;
   }
 }
 
-// A silent collector gets a KeepAlive, and is given up after three times that.
+// A silent collector gets a KeepAlive, and is given up after three times that. DeadlineExceeded: it
+// is one to leave for the next, whatever it did before.
 absl::Status Shipper::CheckTimers(Session* session) {
   const absl::Time now = Now();
   const absl::Duration period = absl::Seconds(session->uplink->keep_alive_s());
   if (now - session->heard > 3 * period) {
-    return absl::UnavailableError("the collector has gone silent");
+    return absl::DeadlineExceededError("the collector has gone silent");
+  }
+  if (session->uplink->partial() && now - session->frame_since > options_.frame_within) {
+    return absl::DeadlineExceededError("the collector sends a frame that does not end");
+  }
+  if (session->uplink->idle()) session->owed_since = now;
+  const double owed_kib = static_cast<double>(session->uplink->owed_bytes()) / 1024;
+  if (now - session->owed_since > options_.receipt_within + absl::Seconds(owed_kib)) {
+    return absl::DeadlineExceededError("the collector takes what is sent and gives no receipt");
   }
   // A collector that fetches this log from its archive says that it lives meanwhile.
   if (!session->uplink->welcomed() && (now - session->heard > 2 * options_.connect_timeout ||
                                        now - session->started > 20 * options_.connect_timeout)) {
-    return absl::UnavailableError("no Welcome");
+    return absl::DeadlineExceededError("no Welcome");
   }
   if (now - session->heard > period && now - session->pinged > period) {
     session->pinged = now;
@@ -299,7 +313,7 @@ absl::Status Shipper::Wait(Session* session) {
   pollfd fds[3] = {
       {session->tls->fd(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
   if (session->want_write) fds[0].events |= POLLOUT;
-  const bool throttled = options_.bytes_per_second > 0 && session->tokens < 1;
+  const bool throttled = limit_ != nullptr && limit_->spent();
   const absl::Duration wait = throttled ? absl::Milliseconds(20) : kPollAtLeast;
   const int n = ::poll(fds, 3, static_cast<int>(absl::ToInt64Milliseconds(wait)));
   if (n < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agent/shipper/bandwidth_limit.h"
 #include "agent/shipper/exposure.h"
 #include "agent/shipper/receipts.h"
 #include "agent/shipper/source.h"
@@ -29,10 +30,14 @@ struct ShipperOptions {
   std::string log_dir;  // of one incarnation
   std::vector<CollectorAddress> collectors;
   TlsFiles tls;  // read anew for each connection: a renewed certificate needs no restart
-  uint64_t bytes_per_second = 0;  // 0: no limit; urgent records are not held back
+  // 0: no limit. Urgent records are not held back, nor is what stands before them.
+  uint64_t bytes_per_second = 0;
   bool compress = true;
   std::string exposure_log;  // JSON lines, appended; empty: none
   absl::Duration connect_timeout = absl::Seconds(5);
+  absl::Duration frame_within = absl::Seconds(60);  // from a frame's first byte to its last
+  // From a checkpoint's sending to its receipt, and a second more for each KiB before it.
+  absl::Duration receipt_within = absl::Seconds(60);
   absl::Duration backoff_min = absl::Milliseconds(100);
   absl::Duration backoff_max = absl::Seconds(60);
 };
@@ -70,6 +75,7 @@ class Shipper {
 
   const ShipperOptions options_;
   std::unique_ptr<LogSource> source_;
+  std::unique_ptr<BandwidthLimit> limit_;  // null: none
   ReceiptBook receipts_;
   Exposure exposure_;
   Fd wake_;     // eventfd

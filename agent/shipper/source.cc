@@ -127,13 +127,15 @@ void LogSource::Note(const ledger::FrameView& frame, Piece* piece) {
   } else if (frame.type == FrameType::kCommit) {
     const absl::StatusOr<ledger::Commit> commit = ledger::ParseCommit(frame.body);
     if (commit.ok()) next_block_ = commit->size;
-  } else if (frame.type == FrameType::kBlock && next_block_.has_value()) {
-    ++*next_block_;
+  } else if (frame.type == FrameType::kBlock) {
+    if (next_block_.has_value()) ++*next_block_;
     ledger::BlockHead head;
     if (frame.body.size() <= ledger::kTagBytes ||
         !ledger::ParseBlockHead(frame.body.substr(ledger::kTagBytes), &head).ok()) {
       return;
     }
+    piece->urgent = piece->urgent || (head.flags & ledger::kBlockUrgent) != 0;
+    if (!next_block_.has_value()) return;
     piece->blocks.push_back({.end = *next_block_,
                              .records = static_cast<uint32_t>(head.record_count),
                              .last_time_ns = head.last_time_ns,

@@ -3,6 +3,7 @@
 #ifndef CAIRN_AGENT_SHIPPER_SOURCE_H_
 #define CAIRN_AGENT_SHIPPER_SOURCE_H_
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -20,7 +21,7 @@ namespace cairn::shipper {
 struct Cursor {
   uint64_t epoch = 0;
   uint64_t offset = 0;
-  friend bool operator==(const Cursor&, const Cursor&) = default;
+  friend auto operator<=>(const Cursor&, const Cursor&) = default;
 };
 
 // A signed checkpoint met on the way.
@@ -43,6 +44,7 @@ struct Piece {
   std::string bytes;            // empty: nothing to ship just now
   std::vector<SentNote> notes;  // the CHECKPOINT frames in it
   std::vector<SentBlock> blocks;
+  bool urgent = false;  // some block of it is
 };
 
 // One log directory. One thread.

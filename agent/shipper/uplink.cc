@@ -45,6 +45,7 @@ absl::Status Uplink::OnBytes(absl::string_view bytes, std::string* out) {
     const absl::StatusOr<bool> got = parser_.Next(&frame);
     if (!got.ok()) return Annotate(got.status(), "collector");
     if (!*got) return absl::OkStatus();
+    ++frames_;
     RETURN_IF_ERROR(OnFrame(frame, out));
   }
 }
@@ -127,13 +128,13 @@ absl::Status Uplink::ForkIfLarger(const CheckedReceipt& receipt) {
 absl::Status Uplink::OnArchived(absl::string_view note) {
   ASSIGN_OR_RETURN(const CheckedReceipt checked, CheckReceiptNote(note, log_key_, collector_));
   RETURN_IF_ERROR(ForkIfLarger(checked));
+  exposure_->Receipted(checked.size, options_.boot_time_ns());
   RETURN_IF_ERROR(receipts_->Store(collector_, checked));
   RETURN_IF_ERROR(receipts_->StoreArchived(collector_, checked));
   archived_ = std::max(archived_, checked.size);
   if (checked.size <= receipted_) return absl::OkStatus();
   receipted_ = checked.size;
   receipt_time_s_ = checked.time_s;
-  exposure_->Receipted(checked.size, options_.boot_time_ns());
   return absl::OkStatus();
 }
 
@@ -148,13 +149,13 @@ absl::Status Uplink::OnReceipt(const wire::Receipt& receipt) {
   const Waiting& waiting = notes_.front();
   ASSIGN_OR_RETURN(const CheckedReceipt checked,
                    CheckReceipt(waiting.note.note, receipt.cosignature(), collector_));
+  // From here on the records are vouched for elsewhere, whatever becomes of this disk.
+  exposure_->Receipted(checked.size, options_.boot_time_ns());
   RETURN_IF_ERROR(receipts_->Store(collector_, checked));
   receipted_ = checked.size;
   receipt_time_s_ = checked.time_s;
   receipted_bytes_ = waiting.sent_bytes;
   while (!notes_.empty() && notes_.front().note.size <= checked.size) notes_.pop_front();
-  if (notes_.empty()) urgent_waiting_ = false;
-  exposure_->Receipted(checked.size, options_.boot_time_ns());
   return absl::OkStatus();
 }
 
@@ -187,7 +188,6 @@ void Uplink::Enqueue(Piece piece, std::string* out) {
   wire::AppendFrame(frame, out);
   for (const SentBlock& block : piece.blocks) {
     exposure_->Sent(block.end, block.last_time_ns, block.records, block.urgent);
-    urgent_waiting_ = urgent_waiting_ || block.urgent;
   }
   if (archive_only_) return;
   for (SentNote& note : piece.notes) notes_.push_back({std::move(note), sent_bytes_});
@@ -204,6 +204,10 @@ absl::Status Uplink::Fill(size_t max_bytes, std::string* out, uint64_t* taken) {
     Enqueue(std::move(piece), out);
   }
   return absl::OkStatus();
+}
+
+uint64_t Uplink::owed_bytes() const {
+  return notes_.empty() ? 0 : notes_.front().sent_bytes - receipted_bytes_;
 }
 
 void Uplink::KeepAlive(std::string* out) {

@@ -53,8 +53,10 @@ class Uplink {
   uint64_t archived() const { return archived_; }    // blocks
   uint64_t receipt_time_s() const { return receipt_time_s_; }
   Cursor cursor() const { return cursor_; }
-  bool idle() const { return notes_.empty(); }             // nothing awaits a receipt
-  bool urgent_waiting() const { return urgent_waiting_; }  // sent, not yet receipted
+  bool idle() const { return notes_.empty(); }  // nothing awaits a receipt
+  uint64_t owed_bytes() const;  // of the log, up to the oldest note that awaits its receipt
+  bool partial() const { return parser_.buffered() > 0; }  // the collector's frame has not ended
+  uint64_t frames() const { return frames_; }              // taken from the collector
 
  private:
   struct Waiting {
@@ -76,6 +78,7 @@ class Uplink {
   ReceiptBook* const receipts_;
   Exposure* const exposure_;
   wire::FrameParser parser_;
+  uint64_t frames_ = 0;
   ledger::VerifierKey log_key_;
   ledger::VerifierKey collector_;
   bool welcomed_ = false;
@@ -90,7 +93,6 @@ class Uplink {
   uint64_t archived_ = 0;
   uint64_t receipt_time_s_ = 0;
   bool archive_only_ = false;  // receipts come for whole segments, with their notes
-  bool urgent_waiting_ = false;
   std::optional<wire::Refusal> refusal_;
 };
 

@@ -125,6 +125,9 @@ TEST_F(KillTest, TermDrainsAndHupReloads) {
   site_.host.Sync();
   ASSERT_TRUE(WaitReceipted(site_.host.size(), absl::Seconds(20))) << Logs();
   EXPECT_NE(Logs().find("reloaded certificates"), std::string::npos);
+  const std::string said = ledger::ReadAll(site_.path("s.log"));
+  EXPECT_EQ(said.find("connected to"), said.rfind("connected to")) << "its session goes on\n"
+                                                                   << said;
   shipper_.Signal(SIGTERM);
   EXPECT_EQ(shipper_.Wait(), 0);
   collector_.Signal(SIGTERM);

@@ -33,6 +33,7 @@ class SessionTest : public ::testing::Test {
     frame.mutable_hello()->set_version(wire::kVersion);
     frame.mutable_hello()->set_origin(site_.host.origin());
     frame.mutable_hello()->set_log_key(site_.host.key().ToString());
+    frame.mutable_hello()->set_checkpoint(*ReadNote());
     return frame;
   }
   static std::string Bytes(const wire::Frame& frame) {
@@ -247,9 +248,7 @@ TEST_F(SessionTest, AHostThatGoesSilentIsAlarmedOnceUntilItIsHeardAgain) {
   EXPECT_EQ(alarms(), 1u);
   now += absl::Seconds(300);
   EXPECT_EQ(alarms(), 1u);
-  wire::Frame hello = Hello();
-  hello.mutable_hello()->set_checkpoint(*ReadNote());
-  EXPECT_EQ(Send({hello}), wire::Refusal::UNKNOWN_CODE);
+  EXPECT_EQ(Send({Hello()}), wire::Refusal::UNKNOWN_CODE);
   now += absl::Seconds(31);
   EXPECT_EQ(alarms(), 2u);
   // After a restart the store tells who is expected.

@@ -2,12 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
+#include "collector/session.h"
 #include "ledger/frame.h"
 #include "tests/ship/site.h"
+#include "tools/simulators/faulty_disk.h"
 
 namespace cairn::ship {
 namespace {
@@ -75,6 +78,63 @@ TEST(ShipE2e, AReconnectGoesOnWhereTheCollectorStands) {
   EXPECT_LT(site.core()->counters()->bytes - first, 8000u);
   EXPECT_TRUE(site.StoreMatches(/*whole=*/false));
   EXPECT_EQ(site.VerifyStore().through, site.host.size());
+}
+
+// The collector committed and said so, and the connection broke with its word on the way.
+TEST(ShipE2e, AReceiptThatIsLostComesWithTheNextWelcomeAndNothingIsSentAgain) {
+  Site site;
+  site.host.Open();
+  site.host.Append(2000);
+  site.host.Sync();
+  site.StartCollector();
+  {
+    collector::Session session(
+        site.core(),
+        {.address = "test", .uris = {absl::StrCat("cairn://", kDeployment, "/h/", kUuid)}});
+    wire::Frame hello;
+    hello.mutable_hello()->set_version(wire::kVersion);
+    hello.mutable_hello()->set_origin(site.host.origin());
+    hello.mutable_hello()->set_log_key(site.host.key().ToString());
+    wire::Frame append;
+    append.mutable_append()->set_data(
+        ledger::ReadAll(site.host.dir() + "/" + ledger::SegmentName(0)));
+    std::string bytes;
+    wire::AppendFrame(hello, &bytes);
+    wire::AppendFrame(append, &bytes);
+    std::string lost;
+    ASSERT_TRUE(session.OnBytes(bytes, &lost));
+    ASSERT_TRUE(session.Commit(&lost));
+  }
+  const uint64_t stored = site.core()->counters()->bytes;
+  ASSERT_EQ(site.core()->counters()->receipts, 1u);
+  ASSERT_TRUE(site.ShipAll());
+  EXPECT_EQ(site.core()->counters()->bytes, stored);
+  const ledger::Report own = ledger::VerifyLog(
+      site.host.dir(), {.key = site.host.key(), .collector_key = site.CollectorKey()});
+  EXPECT_EQ(own.receipted, site.host.size());
+}
+
+// Full at every call that takes room, in turn; then there is room again.
+TEST(ShipE2e, AFullDiskGivesNoReceiptAndRoomAgainGivesOneForAll) {
+  for (const simulators::DiskCall call :
+       {simulators::DiskCall::kWrite, simulators::DiskCall::kFdatasync,
+        simulators::DiskCall::kRename}) {
+    std::mt19937_64 random(1);
+    simulators::FaultyDisk disk(&random);
+    Site site;
+    site.host.Open();
+    site.host.Append(500);
+    site.host.Sync();
+    site.StartCollector([&](collector::CoreOptions* options) { options->io = &disk; });
+    disk.set_fault({.call = call, .error = ENOSPC, .stuck = true});
+    EXPECT_FALSE(site.ShipAll(absl::Seconds(1)));
+    EXPECT_EQ(site.core()->counters()->receipts, 0u);
+    EXPECT_GT(site.core()->counters()->alarms, 0u);
+    EXPECT_TRUE(std::filesystem::is_empty(site.host.dir() + "/receipts"));
+    disk.Mend();
+    EXPECT_TRUE(site.ShipAll());
+    EXPECT_TRUE(site.StoreMatches(/*whole=*/true));
+  }
 }
 
 TEST(ShipE2e, ACollectorRestartedFromItsStoreGoesOn) {

@@ -36,6 +36,7 @@ struct Settings {
   int bulk = 0;
   int threads = 2;
   std::string collectord;
+  std::string hosts_dir;  // empty: beside the store
 };
 
 bool Parse(int argc, char** argv, Settings* settings) {
@@ -53,6 +54,8 @@ bool Parse(int argc, char** argv, Settings* settings) {
       if (!absl::SimpleAtod(value, &settings->interval)) return false;
     } else if (std::string(argv[i]) == "--collectord") {
       settings->collectord = std::string(value);
+    } else if (std::string(argv[i]) == "--hosts-dir") {
+      settings->hosts_dir = std::string(value);
     } else {
       return false;
     }
@@ -166,7 +169,7 @@ class Shard {
   }
   absl::Status Round(bool append) {
     epoll_event events[256];
-    const int n = ::epoll_wait(epoll_.get(), events, 256, 2);
+    const int n = ::epoll_wait(epoll_.get(), events, 256, 1);
     for (int e = 0; e < n; ++e) {
       const size_t i = events[e].data.u64;
       RETURN_IF_ERROR(hosts_[i]->Exchange());
@@ -174,13 +177,14 @@ class Shard {
     }
     const absl::Time now = absl::Now();
     if (settings_.bulk > 0 || now < tick_) return absl::OkStatus();
-    tick_ = now + absl::Milliseconds(5);
+    tick_ = now + absl::Milliseconds(1);
+    const uint64_t now_ns = BootTimeNs();
     for (size_t i = 0; i < connected_; ++i) {
       if (append && now >= next_[i]) {
         next_[i] = now + absl::Seconds(settings_.interval);
         hosts_[i]->Append(settings_.records, ++bursts_ % 20 == 0);
       }
-      RETURN_IF_ERROR(hosts_[i]->Tick());
+      RETURN_IF_ERROR(hosts_[i]->Tick(now_ns));
       if (hosts_[i]->want_write()) Watch(i, EPOLL_CTL_MOD);
     }
     return absl::OkStatus();
@@ -222,6 +226,8 @@ void Print(const Settings& settings, const Hosts& hosts, const Collector& collec
   std::printf("hosts %d   records %llu   %.2f s   %.0f records/s   %.1f MB/s\n", settings.hosts,
               static_cast<unsigned long long>(records), seconds,
               static_cast<double>(records) / seconds, static_cast<double>(bytes) / seconds / 1e6);
+  std::printf("store in %s, hosts' logs in %s\n", dir.c_str(),
+              settings.hosts_dir.empty() ? "the same place" : settings.hosts_dir.c_str());
   std::printf("collector: %.0f MiB resident, %.2f CPU s\n", collector.ResidentMib(),
               collector.CpuSeconds());
   PrintTimes("checkpoint to receipt", receipts);
@@ -238,13 +244,14 @@ void Print(const Settings& settings, const Hosts& hosts, const Collector& collec
   std::printf("lost %llu\n", static_cast<unsigned long long>(lost));
 }
 
-absl::StatusOr<Hosts> Prepare(const Settings& settings, const std::string& dir) {
+absl::StatusOr<Hosts> Prepare(const Settings& settings, const std::string& dir,
+                              const std::string& hosts_dir) {
   ASSIGN_OR_RETURN(const std::string ca, ReadFile(dir + "/collector/ca.crt", 65536));
   ASSIGN_OR_RETURN(const std::string key, ReadFile(dir + "/collector/ca.key", 65536));
   ASSIGN_OR_RETURN(const CertificateAuthority authority, CertificateAuthority::Load({ca, key}));
   Hosts hosts;
   for (int i = 0; i < settings.hosts; ++i) {
-    hosts.push_back(std::make_unique<VirtualHost>(dir + "/hosts", kDeployment, i + 1));
+    hosts.push_back(std::make_unique<VirtualHost>(hosts_dir, kDeployment, i + 1));
     RETURN_IF_ERROR(hosts.back()->Prepare(authority, dir + "/collector/ca.crt"));
     hosts.back()->Append(settings.bulk, false);
     RETURN_IF_ERROR(settings.bulk > 0 ? hosts.back()->CloseLog() : hosts.back()->Sync());
@@ -252,10 +259,10 @@ absl::StatusOr<Hosts> Prepare(const Settings& settings, const std::string& dir) 
   return hosts;
 }
 
-absl::Status Run(const Settings& settings, const std::string& dir) {
+absl::Status Run(const Settings& settings, const std::string& dir, const std::string& hosts_dir) {
   Collector collector;
   RETURN_IF_ERROR(collector.Start(settings, dir + "/collector"));
-  ASSIGN_OR_RETURN(const Hosts hosts, Prepare(settings, dir));
+  ASSIGN_OR_RETURN(const Hosts hosts, Prepare(settings, dir, hosts_dir));
   std::fprintf(stderr, "%d hosts ready\n", settings.hosts);
   std::vector<std::vector<VirtualHost*>> shares(static_cast<size_t>(settings.threads));
   for (size_t i = 0; i < hosts.size(); ++i) shares[i % shares.size()].push_back(hosts[i].get());
@@ -281,16 +288,21 @@ int main(int argc, char** argv) {
   if (!cairn::simulators::Parse(argc, argv, &settings)) {
     std::fputs(
         "usage: tools/fleet [--hosts N] [--seconds S] [--interval S] [--records N] "
-        "[--bulk N] [--threads N]\n",
+        "[--bulk N] [--threads N] [--hosts-dir DIR]\n",
         stderr);
     return 5;
   }
   const char* base = std::getenv("TMPDIR");
   std::string dir = absl::StrCat(base != nullptr ? base : "/tmp", "/cairn-fleet-XXXXXX");
   if (::mkdtemp(dir.data()) == nullptr) return 1;
-  const absl::Status status = cairn::simulators::Run(settings, dir);
+  std::string hosts_dir = settings.hosts_dir.empty()
+                              ? dir + "/hosts"
+                              : absl::StrCat(settings.hosts_dir, "/cairn-fleet-XXXXXX");
+  if (!settings.hosts_dir.empty() && ::mkdtemp(hosts_dir.data()) == nullptr) return 1;
+  const absl::Status status = cairn::simulators::Run(settings, dir, hosts_dir);
   if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   std::error_code ignored;
   std::filesystem::remove_all(dir, ignored);
+  std::filesystem::remove_all(hosts_dir, ignored);
   return status.ok() ? 0 : 1;
 }

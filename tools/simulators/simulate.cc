@@ -23,7 +23,14 @@ struct Sum {
   std::atomic<uint64_t> violations{0};
   std::atomic<uint64_t> steps{0};
   std::atomic<uint64_t> faults{0};
+  std::atomic<uint64_t> trace{0};  // of all seeds, in whatever order they came to their ends
 };
+
+uint64_t Front(const cairn::ledger::Hash& hash) {
+  uint64_t front = 0;
+  for (size_t i = 0; i < sizeof front; ++i) front = front << 8 | hash[i];
+  return front;
+}
 
 void Play(uint64_t first, uint64_t seeds, absl::Time end, Sum* sum) {
   const char* base = std::getenv("TMPDIR");
@@ -41,6 +48,7 @@ void Play(uint64_t first, uint64_t seeds, absl::Time end, Sum* sum) {
       }
       sum->steps += world.steps();
       sum->faults += world.faults();
+      sum->trace ^= Front(world.trace());
     }
     ++sum->run;
     std::error_code ignored;
@@ -77,11 +85,11 @@ int main(int argc, char** argv) {
     players.emplace_back([&] { Play(first, seeds, end, &sum); });
   }
   for (std::thread& player : players) player.join();
-  std::printf("%llu seeds from %llu, %llu steps, %llu faults, %llu violations\n",
-              static_cast<unsigned long long>(sum.run), static_cast<unsigned long long>(first),
-              static_cast<unsigned long long>(sum.steps),
-              static_cast<unsigned long long>(sum.faults),
-              static_cast<unsigned long long>(sum.violations));
+  std::printf(
+      "%llu seeds from %llu, %llu steps, %llu faults, %llu violations, trace %016llx\n",
+      static_cast<unsigned long long>(sum.run), static_cast<unsigned long long>(first),
+      static_cast<unsigned long long>(sum.steps), static_cast<unsigned long long>(sum.faults),
+      static_cast<unsigned long long>(sum.violations), static_cast<unsigned long long>(sum.trace));
   // Seeds that time was too short for are not a success.
   return sum.violations == 0 && sum.run == seeds ? 0 : 1;
 }

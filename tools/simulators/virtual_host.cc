@@ -85,10 +85,12 @@ void VirtualHost::Append(int records, bool urgent) {
   }
   ledger_->Flush();
   ledger_->Tick();
+  due_ns_ = 0;
 }
 
-absl::Status VirtualHost::Tick() {
-  ledger_->Tick();
+absl::Status VirtualHost::Tick(uint64_t now_ns) {
+  if (now_ns < due_ns_) return absl::OkStatus();
+  due_ns_ = now_ns + static_cast<uint64_t>(absl::ToInt64Nanoseconds(ledger_->Tick()));
   if (ledger_->stats().checkpoint_size > published_ || uplink_->cursor() != source_->limit()) {
     RETURN_IF_ERROR(source_->Refresh());
     if (source_->size() > published_) {

@@ -30,8 +30,8 @@ class VirtualHost {
   void Append(int records, bool urgent);
   absl::Status CloseLog() { return ledger_->Close("stop"); }
   absl::Status Sync() { return ledger_->Sync(); }
-  // Lets the ledger do what is due and ships what it published.
-  absl::Status Tick();
+  // Lets the ledger do what is due, when something is, and ships what it published.
+  absl::Status Tick(uint64_t now_ns);
   // The socket is ready, or there may be something to send.
   absl::Status Exchange();
 
@@ -75,6 +75,7 @@ class VirtualHost {
   bool want_write_ = false;
   std::string out_;
   size_t out_used_ = 0;
+  uint64_t due_ns_ = 0;     // when the ledger wants its next Tick
   uint64_t published_ = 0;  // checkpoint size that is being shipped
   uint64_t published_ns_ = 0;
   uint64_t timed_ = 0;  // the size that receipt_times_ saw last

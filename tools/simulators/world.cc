@@ -18,6 +18,12 @@ ledger::SigningKey Key(uint8_t seed) {
   return ledger::SigningKey::FromSeed(Secret32(bytes));
 }
 
+Secret32 Draw(std::mt19937_64* random) {
+  Secret32 secret;
+  for (size_t i = 0; i < Secret32::kSize; ++i) secret.data()[i] = static_cast<uint8_t>((*random)());
+  return secret;
+}
+
 std::string Origin() { return absl::StrCat(kHost, "/1"); }
 ledger::VerifierKey LogKey() { return {.name = Origin(), .public_key = Key(1).public_key()}; }
 ledger::VerifierKey CollectorKey() {
@@ -29,7 +35,7 @@ ledger::VerifierKey CollectorKey() {
 }  // namespace
 
 World::World(uint64_t seed, std::string dir)
-    : seed_(seed), dir_(std::move(dir)), random_(seed), disk_(&random_) {
+    : seed_(seed), dir_(std::move(dir)), random_(seed), disk_(&random_), host_disk_(&random_) {
   subject_.process.set_pid(7);
   subject_.process.set_start_ns(1);
 }
@@ -38,6 +44,8 @@ absl::Status World::Violation(const std::string& what) const {
   return absl::DataLossError(absl::StrCat("seed ", seed_, ", step ", steps_, ": ", what));
 }
 
+void World::Trace(absl::string_view what) { trace_ = ledger::Sha256({ledger::View(trace_), what}); }
+
 absl::Status World::OpenLog() {
   ledger::LedgerOptions options;
   options.dir = dir_ + "/log";
@@ -45,11 +53,14 @@ absl::Status World::OpenLog() {
   options.environment = "test";
   options.boot_id = "00000000-0000-4000-8000-00000000b007";
   options.binary_digest = std::string(32, 'b');
+  options.io = &host_disk_;
+  options.boot_time_ns = options.wall_time_ns = [this] { return NowNs(); };
+  options.new_secret = [this] { return Draw(&random_); };
   ASSIGN_OR_RETURN(ledger_, ledger::Ledger::Open(std::move(options), Key(1)));
   RETURN_IF_ERROR(ledger_->Sync());
   ASSIGN_OR_RETURN(shipper::LogSource source, shipper::LogSource::Open(dir_ + "/log"));
   source_ = std::make_unique<shipper::LogSource>(std::move(source));
-  receipts_ = std::make_unique<shipper::ReceiptBook>(dir_ + "/log/receipts");
+  receipts_ = std::make_unique<shipper::ReceiptBook>(dir_ + "/log/receipts", &host_disk_);
   return receipts_->Open();
 }
 
@@ -58,11 +69,12 @@ absl::Status World::OpenCollector() {
                                  .store = dir_ + "/store",
                                  .hosts_dir = dir_ + "/hosts",
                                  .trust_on_first_use = true,
+                                 .background = false,
                                  .io = &disk_,
-                                 .now = [this] { return absl::Now() + skew_; }};
-  ASSIGN_OR_RETURN(core_,
-                   collector::Core::Create(std::move(options),
-                                           std::make_unique<collector::Cosigner>("sim", Key(2))));
+                                 .now = [this] { return now_ + skew_; }};
+  auto cosigner = std::make_unique<collector::Cosigner>(
+      "sim", Key(2), [this] { return static_cast<uint64_t>(absl::ToUnixSeconds(now_ + skew_)); });
+  ASSIGN_OR_RETURN(core_, collector::Core::Create(std::move(options), std::move(cosigner)));
   return absl::OkStatus();
 }
 
@@ -77,7 +89,7 @@ void World::Write() {
   const int count = 1 + static_cast<int>(random_() % 40);
   for (int i = 0; i < count; ++i) {
     record.mutable_file()->set_path(absl::StrCat("/data/", ++written_));
-    const ledger::Entry entry{.time_ns = written_, .record = &record, .subject = &subject_};
+    const ledger::Entry entry{.time_ns = NowNs(), .record = &record, .subject = &subject_};
     if (!ledger_->Append(entry).ok()) return;
     if (random_() % 4 == 0) ledger_->Flush();
   }
@@ -108,6 +120,7 @@ void World::Disconnect() {
 // Bytes move both ways in pieces of any size; now and then the connection breaks with some of
 // them lost: a frame cut anywhere, a receipt that never arrives.
 void World::Exchange(bool faults) {
+  now_ += absl::Milliseconds(1);
   if (uplink_ == nullptr || session_ == nullptr) return Connect();
   (void)source_->Refresh().ok();
   uint64_t taken = 0;
@@ -115,10 +128,12 @@ void World::Exchange(bool faults) {
   const size_t up = Cut(to_collector_.size());
   const bool open = session_->OnBytes(absl::string_view(to_collector_).substr(0, up), &to_host_) &&
                     session_->Commit(&to_host_) && session_->OnTick(&to_host_);
+  Trace(absl::string_view(to_collector_).substr(0, up));
   to_collector_.erase(0, up);
   const size_t down = open ? Cut(to_host_.size()) : to_host_.size();
   const absl::Status heard =
       uplink_->OnBytes(absl::string_view(to_host_).substr(0, down), &to_collector_);
+  Trace(absl::string_view(to_host_).substr(0, down));
   to_host_.erase(0, down);
   receipted_ = std::max(receipted_, uplink_->receipted());
   if (!open || !heard.ok()) return Disconnect();
@@ -138,8 +153,11 @@ void World::CrashCollector() {
 
 absl::Status World::CrashHost() {
   ++faults_;
+  const bool power_cut = random_() % 2 == 0;
+  if (power_cut) host_disk_.Die();
   Disconnect();
   ledger_.reset();
+  if (power_cut) host_disk_.Crash();
   return OpenLog();
 }
 
@@ -171,7 +189,9 @@ absl::Status World::CheckStore(bool whole) {
 
 absl::Status World::Step() {
   ++steps_;
+  now_ += absl::Milliseconds(random_() % 2000);
   const uint64_t dice = random_() % 100;
+  Trace(absl::StrCat(dice, " ", faults(), " ", receipted_));
   if (core_ == nullptr) RETURN_IF_ERROR(OpenCollector());
   if (dice < 25) Write();
   if (dice == 30 || dice == 31) {
@@ -189,6 +209,8 @@ absl::Status World::Step() {
     disk_.set_errors(static_cast<int>(random_() % 100));
   } else if (dice == 42) {
     disk_.set_errors(0);
+  } else if (dice >= 43 && dice < 48) {
+    Trace(core_->own_log()->Publish().ok() ? "published" : "not published");
   } else {
     for (uint64_t i = random_() % 8; i > 0; --i) Exchange(true);
   }

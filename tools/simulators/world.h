@@ -9,12 +9,14 @@
 
 #include "agent/shipper/uplink.h"
 #include "collector/session.h"
+#include "ledger/hash.h"
 #include "ledger/ledger.h"
 #include "tools/simulators/faulty_disk.h"
 
 namespace cairn::simulators {
 
-// One thread. Everything that happens follows from the seed, but for keys and timestamps.
+// One thread. Everything that happens follows from the seed: the clocks are its own, keys come out
+// of it, and nothing runs beside it.
 class World {
  public:
   World(uint64_t seed, std::string dir);
@@ -23,6 +25,8 @@ class World {
   absl::Status Play();
   uint64_t steps() const { return steps_; }
   uint64_t faults() const { return faults_ + disk_.faults(); }
+  // Of every byte that was exchanged, the faults, and how each step ended: equal for equal seeds.
+  const ledger::Hash& trace() const { return trace_; }
 
  private:
   absl::Status Start();
@@ -38,17 +42,22 @@ class World {
   absl::Status Settle();
   absl::Status CheckStore(bool whole);
   absl::Status Violation(const std::string& what) const;
+  void Trace(absl::string_view what);
+  uint64_t NowNs() const { return static_cast<uint64_t>(absl::ToUnixNanos(now_)); }
   size_t Cut(size_t size) { return size == 0 ? 0 : 1 + random_() % size; }
 
   const uint64_t seed_;
   const std::string dir_;
   std::mt19937_64 random_;
-  FaultyDisk disk_;
+  FaultyDisk disk_;       // the collector's
+  FaultyDisk host_disk_;  // never says no, and forgets at a power cut what was not synced
   uint64_t steps_ = 0;
   uint64_t faults_ = 0;
   uint64_t written_ = 0;
   uint64_t receipted_ = 0;  // largest receipt that reached the host
-  absl::Duration skew_;     // of the collector's clock
+  ledger::Hash trace_{};
+  absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);
+  absl::Duration skew_;  // of the collector's clock
   ledger::Subject subject_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<shipper::LogSource> source_;
