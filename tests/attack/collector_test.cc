@@ -37,7 +37,8 @@ class AttackOnTheCollector : public ::testing::Test {
         {.deployment = "test.example",
          .store = dir_.path() + "/store",
          .hosts_dir = dir_.path() + "/hosts",
-         .trust_on_first_use = true},
+         .trust_on_first_use = true,
+         .background = false},
         std::make_unique<collector::Cosigner>("collector.example",
                                               ledger::SigningKey::FromSeed(Secret32(seed))));
     ASSERT_TRUE(core.ok()) << core.status();

@@ -20,7 +20,8 @@ cairn::collector::Core* MakeCore() {
   collector::CoreOptions options{.deployment = "test.example",
                                  .store = dir + "/store",
                                  .hosts_dir = dir + "/hosts",
-                                 .trust_on_first_use = true};
+                                 .trust_on_first_use = true,
+                                 .background = false};
   auto core = collector::Core::Create(std::move(options), std::make_unique<collector::Cosigner>(
                                                               "c", ledger::SigningKey::Generate()));
   return core.ok() ? core->release() : nullptr;
