@@ -74,8 +74,9 @@ static __always_inline void *event_begin_call(struct scratch *s, u8 type, u8 lay
 	return body;
 }
 
-/* Wakes a sleeping reader. The record is already in the ring (a full barrier), so either
- * the reader sees it before it sleeps or we see that it sleeps. */
+/* Wakes a sleeping reader; one that is awake looks again within a millisecond by itself, and a
+ * wake-up takes longer than all the rest of an event. The record is already in the ring (a full
+ * barrier), so either the reader sees it before it sleeps or we see that it sleeps. */
 static __always_inline void reader_wake(void *ring, struct event_filter *filter)
 {
 	void *empty;
@@ -111,11 +112,8 @@ static __always_inline void submit_bytes(void *data, u32 used, u32 limit, u32 ty
 
 		at_most(size, limit);
 		header->time_ns = bpf_ktime_get_boot_ns();
-		if (bpf_ringbuf_output(map, data, size,
-				       ring == RING_CRITICAL ? BPF_RB_FORCE_WAKEUP
-							     : BPF_RB_NO_WAKEUP) == 0) {
-			if (ring != RING_CRITICAL)
-				reader_wake(map, filter_get());
+		if (bpf_ringbuf_output(map, data, size, BPF_RB_NO_WAKEUP) == 0) {
+			reader_wake(map, filter_get());
 			return;
 		}
 	}

@@ -50,8 +50,8 @@ class Capture {
   static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options);
   virtual ~Capture() = default;  // puts the kernel's audit settings back
 
-  // An epoll descriptor that is readable when something critical waits or a ring has become
-  // non-empty.
+  // An epoll descriptor that is readable when a ring has become non-empty, and a millisecond after
+  // a Drain that found something.
   virtual int wait_fd() const = 0;
 
   // Hands out all that is older than the watermark (1 ms), in order; losses come out as
