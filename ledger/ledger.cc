@@ -205,7 +205,9 @@ void Ledger::SetPolicy(uint64_t generation, absl::string_view digest) {
 
 absl::Duration Ledger::Tick() {
   if (closed_) return absl::InfiniteDuration();
-  CollectResult();
+  // Asked first: a commit that ends behind CollectResult is for the next Tick, soon.
+  const bool committing = !committer_->idle();
+  const bool waits = !CollectResult() && committing;
   const uint64_t now = Now();
   if (!fault_.ok()) {
     RetryAfterFault(now);
@@ -225,7 +227,7 @@ absl::Duration Ledger::Tick() {
     Rotate(full ? "size" : "age").IgnoreError();  // a fault is kept and retried
     return absl::ZeroDuration();
   }
-  if (!committer_->idle()) return kCommitterPoll;
+  if (waits) return kCommitterPoll;
   if (fault_.ok() && CommitDue(now)) {
     StartCommit(CheckpointDue(now));
     return kCommitterPoll;

@@ -141,7 +141,7 @@ class Ledger {
   bool CheckpointDue(uint64_t now_ns) const;
   void StartCommit(bool checkpoint);
   void TakeResult(const CommitResult& result);
-  void CollectResult();
+  bool CollectResult();  // false: none
   absl::Status CommitNow();
   absl::Status SealEpoch(absl::string_view reason, bool silent);
   void RenewKeys();

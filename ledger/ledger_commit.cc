@@ -82,9 +82,11 @@ void Ledger::TakeResult(const CommitResult& result) {
   }
 }
 
-void Ledger::CollectResult() {
+bool Ledger::CollectResult() {
   CommitResult result;
-  if (committer_->TakeResult(&result)) TakeResult(result);
+  if (!committer_->TakeResult(&result)) return false;
+  TakeResult(result);
+  return true;
 }
 
 absl::Status Ledger::CommitNow() {

@@ -27,6 +27,7 @@ namespace cairn::simulators {
 namespace {
 
 constexpr char kDeployment[] = "fleet.example";
+constexpr size_t kComing = 16;  // hosts of a thread that may wait for their first word
 
 struct Settings {
   int hosts = 100;
@@ -130,7 +131,8 @@ class Shard {
   Shard(const Settings& settings, std::vector<VirtualHost*> hosts)
       : settings_(settings), hosts_(std::move(hosts)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
 
-  // Connects a few at a time, as hosts come up; then the load; then until all is receipted.
+  // Connects a few at a time, as hosts come up (each is new to the collector: directories, keys, a
+  // first segment); then the load; then until all is receipted.
   absl::Status Run(int port) {
     for (size_t i = 0; i < hosts_.size(); ++i) {
       RETURN_IF_ERROR(hosts_[i]->Connect(port));
@@ -138,6 +140,7 @@ class Shard {
       Watch(i, EPOLL_CTL_ADD);
       connected_ = i + 1;
       RETURN_IF_ERROR(Round(false));
+      while (i >= kComing && !hosts_[i - kComing]->welcomed()) RETURN_IF_ERROR(Round(false));
     }
     if (settings_.bulk == 0) RETURN_IF_ERROR(UntilReceipted());
     for (size_t i = 0; i < hosts_.size(); ++i) {

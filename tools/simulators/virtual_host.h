@@ -44,6 +44,7 @@ class VirtualHost {
   uint64_t measured() const { return written_ - before_; }
 
   int fd() const { return tls_->fd(); }
+  bool welcomed() const { return uplink_ != nullptr && uplink_->welcomed(); }
   bool want_write() const { return want_write_; }
   // All that the log holds, not only what it has published.
   bool all_receipted() const;
