@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "agent/daemon.h"
+#include "base/log.h"
 #include "base/status.h"
 
 namespace cairn::agent {
@@ -14,6 +15,8 @@ absl::Status Daemon::RotateKey() {
   recorder_->SetLedger(ledger_.get());
   ConnectLog();
   receipts_ready_ = true;
+  const absl::Status open = capture_->LetOthersWrite(log_dir_ + "/receipts");
+  if (!open.ok()) LogWarning("receipts of the new log are refused: ", open.message());
   return absl::OkStatus();
 }
 

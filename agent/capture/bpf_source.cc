@@ -136,6 +136,10 @@ class Source final : public BpfSource {
     return shield_.ProtectObjects();
   }
 
+  absl::Status LetOthersWrite(const std::string& path) override {
+    return shield_.LetOthersWrite(path);
+  }
+
   void Judge(const Process& process, uint64_t exec_id) override { filter_.Judge(process, exec_id); }
   void Forget(uint32_t pid) override { filter_.Forget(pid); }
 

@@ -74,6 +74,8 @@ class BpfSource {
 
   virtual absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) = 0;
   absl::Status SetWanted(const policy::Wanted& wanted) { return SetWanted(wanted, {}); }
+  // ShieldOptions::open_paths has one more.
+  virtual absl::Status LetOthersWrite(const std::string& path) = 0;
   // After each change of a process whose image is `exec_id`; agent/capture/filter.h.
   virtual void Judge(const Process& process, uint64_t exec_id) = 0;
   virtual void Forget(uint32_t pid) = 0;  // the process has ended

@@ -96,6 +96,10 @@ class Stream final : public Capture {
 
   const std::string& pins() const override { return bpf_ != nullptr ? bpf_->pins() : reason_; }
 
+  absl::Status LetOthersWrite(const std::string& path) override {
+    return bpf_ != nullptr ? bpf_->LetOthersWrite(path) : absl::OkStatus();
+  }
+
   absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) override {
     policy::Wanted all = wanted;
     all.env.insert(all.env.end(), options_.env.begin(), options_.env.end());

@@ -79,6 +79,9 @@ class Capture {
   virtual absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards& guards) = 0;
   absl::Status SetWanted(const policy::Wanted& wanted) { return SetWanted(wanted, {}); }
 
+  // ShieldOptions::open_paths has one more: a log began in another directory.
+  virtual absl::Status LetOthersWrite(const std::string& path) = 0;
+
   // The subject of a live process, for records the agent makes itself; null if unknown.
   virtual ledger::Subject* FindProcess(uint32_t pid) = 0;
 

@@ -108,19 +108,24 @@ absl::Status Shield::Fill(const ShieldOptions& options) {
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.shields), &zero, &shield, BPF_ANY) != 0) {
     return Failed("tell the shield whom to protect");
   }
-  const auto add = [this](const std::string& path, uint32_t kind) {
-    struct stat status;
-    if (::stat(path.c_str(), &status) != 0) return absl::OkStatus();
-    const event_shielded_file key = {.inode = status.st_ino,
-                                     .device = major(status.st_dev) << 20 | minor(status.st_dev)};
-    const int map = bpf_map__fd(object_->maps.shielded_files);
-    return bpf_map_update_elem(map, &key, &kind, BPF_ANY) == 0
-               ? absl::OkStatus()
-               : Failed(absl::StrCat(path, ": tell the shield of it"));
-  };
-  for (const std::string& path : options.paths) RETURN_IF_ERROR(add(path, SHIELDED));
-  for (const std::string& path : options.open_paths) RETURN_IF_ERROR(add(path, SHIELD_OPEN));
+  for (const std::string& path : options.paths) RETURN_IF_ERROR(AddFile(path, SHIELDED));
+  for (const std::string& path : options.open_paths) RETURN_IF_ERROR(AddFile(path, SHIELD_OPEN));
   return absl::OkStatus();
+}
+
+absl::Status Shield::AddFile(const std::string& path, uint32_t kind) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) return absl::OkStatus();
+  const event_shielded_file key = {.inode = status.st_ino,
+                                   .device = major(status.st_dev) << 20 | minor(status.st_dev)};
+  const int map = bpf_map__fd(object_->maps.shielded_files);
+  return bpf_map_update_elem(map, &key, &kind, BPF_ANY) == 0
+             ? absl::OkStatus()
+             : Failed(absl::StrCat(path, ": tell the shield of it"));
+}
+
+absl::Status Shield::LetOthersWrite(const std::string& path) {
+  return object_ == nullptr ? absl::OkStatus() : AddFile(path, SHIELD_OPEN);
 }
 
 absl::Status Shield::ProtectObjects() {

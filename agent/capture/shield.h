@@ -3,6 +3,7 @@
 #ifndef CAIRN_AGENT_CAPTURE_SHIELD_H_
 #define CAIRN_AGENT_CAPTURE_SHIELD_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ class Shield {
   // said. The manager is our parent. Nothing is protected after an error.
   absl::Status Protect(const ShieldOptions& options, const ShieldMaps& maps);
 
+  // Others may write to this directory from now on, as to `open_paths`.
+  absl::Status LetOthersWrite(const std::string& path);
+
   // Protects the BPF maps, programs and links that this process holds now.
   absl::Status ProtectObjects();
 
@@ -44,6 +48,7 @@ class Shield {
  private:
   absl::Status Load(const ShieldMaps& maps);
   absl::Status Fill(const ShieldOptions& options);
+  absl::Status AddFile(const std::string& path, uint32_t kind);
 
   shield_bpf* object_ = nullptr;
 };

@@ -44,6 +44,7 @@ class FakeCapture : public capture::Capture {
   void Told(const Record&) override {}
   const std::string& pins() const override { return name_; }
   const std::string& canary() const override { return name_; }
+  absl::Status LetOthersWrite(const std::string&) override { return absl::OkStatus(); }
   const std::string& protection() const override { return name_; }
   const std::string& audit_reason() const override { return name_; }
   ledger::Subject* FindProcess(uint32_t pid) override {

@@ -165,5 +165,16 @@ TEST_F(ShieldTest, ReadingReceiptsAndOtherFilesAreNobodysBusiness) {
   EXPECT_TRUE(Refusals().empty());
 }
 
+// As after `cairn key rotate`: the log goes on in another directory.
+TEST_F(ShieldTest, TheReceiptsOfALaterLogAreOpenOnceThatIsSaid) {
+  const std::string receipts = Path("/log/2/receipts");
+  ASSERT_EQ(mkdir(Path("/log/2").c_str(), 0700), 0);
+  ASSERT_EQ(mkdir(receipts.c_str(), 0700), 0);
+  const auto write = [&] { return open((receipts + "/r").c_str(), O_WRONLY | O_CREAT, 0600); };
+  EXPECT_EQ(ByStranger(write), -EPERM);
+  ASSERT_TRUE(capture_->LetOthersWrite(receipts).ok());
+  EXPECT_EQ(ByStranger(write), 0);
+}
+
 }  // namespace
 }  // namespace cairn::capture
