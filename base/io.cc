@@ -48,11 +48,12 @@ absl::Status WriteAll(Io* io, int fd, absl::string_view data, absl::string_view 
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, Io* io) {
-  if (io == nullptr) io = Io::Real();
-  ASSIGN_OR_RETURN(const Fd fd, OpenFile(io, path, O_RDONLY));
+namespace {
+
+// All of an open file, or of what a pipe gives.
+absl::StatusOr<std::string> ReadOpened(Io* io, int fd, const std::string& path, size_t max_bytes) {
   struct stat st;
-  if (::fstat(fd.get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  if (::fstat(fd, &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", path));
   if (S_ISDIR(st.st_mode)) return ErrnoStatus(EISDIR, absl::StrCat("read ", path));
   std::string data;
   constexpr size_t kStep = 64 << 10;
@@ -60,7 +61,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, 
     const size_t used = data.size();
     const size_t expected = static_cast<size_t>(std::max<off_t>(st.st_size, 0));
     data.resize(used + (expected > used ? std::min(expected - used, max_bytes - used) + 1 : kStep));
-    const ssize_t n = io->Read(fd.get(), data.data() + used, data.size() - used);
+    const ssize_t n = io->Read(fd, data.data() + used, data.size() - used);
     if (n < 0 && errno != EINTR) return ErrnoStatus(errno, absl::StrCat("read ", path));
     data.resize(used + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     if (n == 0) return data;
@@ -69,6 +70,22 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, 
           absl::StrCat(path, ": longer than ", max_bytes, " bytes, the most this file may have"));
     }
   }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, Io* io) {
+  if (io == nullptr) io = Io::Real();
+  ASSIGN_OR_RETURN(const Fd fd, OpenFile(io, path, O_RDONLY));
+  return ReadOpened(io, fd.get(), path, max_bytes);
+}
+
+absl::StatusOr<std::string> ReadRegularFile(const std::string& path, size_t max_bytes) {
+  ASSIGN_OR_RETURN(const Fd fd, OpenFile(Io::Real(), path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  struct stat st;
+  if (::fstat(fd.get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  if (!S_ISREG(st.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": not a file"));
+  return ReadOpened(Io::Real(), fd.get(), path, max_bytes);
 }
 
 absl::Status SyncDirectory(Io* io, const std::string& path) {

@@ -44,6 +44,10 @@ absl::Status WriteAll(Io* io, int fd, absl::string_view data, absl::string_view 
 // The whole file. ResourceExhausted when longer than `max_bytes`.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, Io* io = nullptr);
 
+// The same where others may have put what they like in its place: never through a link, and a pipe
+// blocks nobody. InvalidArgument: no regular file.
+absl::StatusOr<std::string> ReadRegularFile(const std::string& path, size_t max_bytes);
+
 // Replaces DIR/NAME so that after a crash it holds either the old bytes or the new:
 //   open(DIR/.NAME.tmp) write fdatasync rename fsync(DIR)
 absl::Status WriteFileDurably(Io* io, const std::string& dir, const std::string& name,

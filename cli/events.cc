@@ -79,7 +79,8 @@ void Print(const ledger::LoggedRecord& logged, const EventFilter& filter, LineJo
   }
 }
 
-// Prints what there is. False: a failure, already told, or nobody reads; `code` says which.
+// Prints what there is, also behind what cannot be read, which is told on stderr and makes `code` a
+// failure. False: nobody reads any more, or the disk fails.
 // Rows younger than `print_before_ns` may wait for their audit.link.
 bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_before_ns,
                     Printer* printer, int* code) {
@@ -89,6 +90,7 @@ bool PrintAvailable(Source* source, const EventFilter& filter, uint64_t print_be
     if (!end.ok()) {
       printer->Flush();
       *code = Fail(kFailed, end.status().message());
+      if (absl::IsDataLoss(end.status())) continue;
       return false;
     }
     if (*end != ledger::ReadEnd::kRecord) break;
@@ -172,7 +174,7 @@ int RunEvents(const Arguments& arguments) {
                              : PrintAvailable(&source, *filter, UINT64_MAX, &printer, &code);
     if (!printed) return code;
   }
-  return follow ? Follow(&sources, *filter, &printer) : kOk;
+  return follow ? Follow(&sources, *filter, &printer) : code;
 }
 
 }  // namespace

@@ -145,8 +145,9 @@ int ExplainLogged(const Arguments& arguments, const CompiledPolicy& policy) {
     policy::AppendEventJson(logged, &json);
     std::fputs(
         absl::StrCat(
-            json, "\n\nwhy it was recorded (policy generation ", logged.policy_generation,
-            "): ", logged.rules.empty() ? "no rule was named" : absl::StrJoin(logged.rules, ", "),
+            json, "\n\nwhy it was recorded (policy generation ", logged.policy_generation, "): ",
+            logged.rules.empty() ? "no rule was named"
+                                 : EscapeBytes(absl::StrJoin(logged.rules, ", ")),
             "\n\nunder the policy given:\n",
             Explanation(policy, {logged.time_ns, logged.record, logged.process, logged.wall_ns}))
             .c_str(),

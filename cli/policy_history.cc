@@ -16,7 +16,7 @@ std::string ChangeText(const ledger::LoggedRecord& logged) {
   const PolicyChange& change = logged.record->policy();
   std::string text = absl::StrCat(
       policy::FormatWallTime(logged.wall_ns), "  ", EventName(logged.record->type()), "  ",
-      change.rung(), "  ", absl::BytesToHexString(change.new_digest()).substr(0, 16),
+      EscapeBytes(change.rung()), "  ", absl::BytesToHexString(change.new_digest()).substr(0, 16),
       change.serial() != 0 ? absl::StrCat("  serial ", change.serial()) : "", "  record ",
       logged.sequence, "\n");
   const auto line = [&](absl::string_view what, absl::string_view value) {

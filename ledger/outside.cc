@@ -1,11 +1,10 @@
 #include "ledger/outside.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
+#include "base/status.h"
 #include "ledger/format.h"
 
 namespace cairn::ledger {
@@ -15,12 +14,13 @@ constexpr size_t kMaxReceipts = 100000;
 
 }  // namespace
 
-void Outside::Add(absl::string_view text, absl::string_view where, absl::string_view code) {
+bool Outside::Add(absl::string_view text, absl::string_view where, absl::string_view code) {
   const absl::StatusOr<Note> note = Note::Parse(text);
   const absl::StatusOr<Checkpoint> checkpoint =
       note.ok() ? Checkpoint::Parse(note->text) : note.status();
   const auto pass_over = [&](absl::string_view why) {
     notes_.push_back(absl::StrCat(where, ": ", why));
+    return false;
   };
   if (!checkpoint.ok()) return pass_over(checkpoint.status().message());
   if (log_key_.has_value() && CheckNote(*note, *log_key_) != NoteCheck::kValid) {
@@ -36,19 +36,20 @@ void Outside::Add(absl::string_view text, absl::string_view where, absl::string_
   const absl::MutexLock lock(&mutex_);
   statements_.emplace(checkpoint->size,
                       Statement{std::string(where), std::string(code), *checkpoint});
+  return true;
 }
 
-void Outside::AddReceipts(const std::string& dir) {
-  const auto names = ListDirectory(dir).value_or(std::vector<std::string>{});
+absl::StatusOr<size_t> Outside::AddReceipts(const std::string& dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(dir));
+  size_t taken = 0;
   for (size_t i = 0; i < std::min(names.size(), kMaxReceipts); ++i) {
     if (names[i].empty() || names[i][0] == '.') continue;
     const std::string place = absl::StrCat(dir, "/", names[i]);
-    // A pipe put there would never end.
-    struct stat st;
-    if (::lstat(place.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
-    const auto text = ReadFile(place, kMaxNoteBytes);
-    if (text.ok()) Add(*text, place, "receipt");
+    const auto text = ReadRegularFile(place, kMaxNoteBytes);
+    if (!text.ok()) notes_.emplace_back(text.status().message());
+    if (text.ok() && Add(*text, place, "receipt")) ++taken;
   }
+  return taken;
 }
 
 void Outside::See(const Checkpoint& checkpoint) {

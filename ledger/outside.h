@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "ledger/frame.h"
@@ -24,11 +25,12 @@ class Outside {
   Outside(std::optional<VerifierKey> log_key, std::optional<VerifierKey> collector_key)
       : log_key_(std::move(log_key)), collector_key_(std::move(collector_key)) {}
 
-  // `code` is the finding's when the statement does not fit the log.
-  void Add(absl::string_view note, absl::string_view where, absl::string_view code)
+  // `code` is the finding's when the statement does not fit the log. False: not taken, notes() says
+  // why.
+  bool Add(absl::string_view note, absl::string_view where, absl::string_view code)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Every file of `dir`, at most 100,000. None when there is no such directory.
-  void AddReceipts(const std::string& dir);
+  // Every file of `dir`, at most 100,000; how many were taken. NotFound: no such directory.
+  absl::StatusOr<size_t> AddReceipts(const std::string& dir);
 
   // A checkpoint that stands in the log and verified.
   void See(const Checkpoint& checkpoint) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -70,6 +70,7 @@ class LogReader::Impl {
 
   absl::StatusOr<ReadEnd> NextBlock() {
     for (;;) {
+      if (broken_ && !CloseIfFinished()) return ReadEnd::kEnd;
       if (!file_.valid()) {
         ASSIGN_OR_RETURN(const bool opened, OpenNext());
         if (!opened) return ReadEnd::kEnd;
@@ -78,6 +79,7 @@ class LogReader::Impl {
       std::string cause;
       const FrameEnd end = ParseNext(&frame, &cause);
       if (end == FrameEnd::kBad) {
+        broken_ = true;
         return absl::DataLossError(absl::StrCat(segment_path_, ": byte ", offset_, ": ", cause));
       }
       if (end == FrameEnd::kNeedMore) {
@@ -117,6 +119,7 @@ class LogReader::Impl {
                                     : ParseBlock(body.substr(kTagBytes), &block_);
     if (!parsed.ok()) {
       block_.Clear();
+      ++next_block_;
       return absl::DataLossError(
           absl::StrCat(segment_path_, ": byte ", offset_ - frame.size, ": ", parsed.message()));
     }
@@ -190,6 +193,7 @@ class LogReader::Impl {
       return false;
     }
     file_.Reset();
+    broken_ = false;
     return true;
   }
 
@@ -231,6 +235,7 @@ class LogReader::Impl {
   SegmentHeader header_;
   bool header_seen_ = false;
   bool sealed_ = false;
+  bool broken_ = false;  // its frames cannot be told apart from here on
 
   Block block_;
   int next_record_ = 0;

@@ -43,7 +43,8 @@ class LogReader {
 
   // kRecord: `out` is filled. kEnd: no more just now; a later call sees what was appended
   // since (follow). kTornTail: the same, but the newest segment ends within a frame (a writer
-  // at work, or a crash). DataLoss names file, byte and cause; the reader stays there.
+  // at work, or a crash). DataLoss names file, byte and cause; a later call goes on behind it, with
+  // the next block, or the next segment where frames cannot be told apart.
   absl::StatusOr<ReadEnd> Next(LoggedRecord* out);
 
   // Skips records before `wall_ns`, whole segments at a time where it can. Call before Next.

@@ -74,6 +74,8 @@ SegmentCheck CheckSegment(const SegmentInfo& info, StreamOptions options,
   check.durable_offset = verifier.durable_offset();
   check.tags_checked = verifier.tags_checked();
   check.epoch_key = verifier.epoch_key();
+  check.tag_start = verifier.TakeTagStart();
+  check.tag_key = verifier.TakeTagKey();
   return check;
 }
 

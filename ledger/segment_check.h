@@ -25,6 +25,9 @@ struct SegmentCheck {
   std::vector<BlockRange> redacted;
   std::optional<uint64_t> opened_at;  // index of the epoch_open block
   std::string epoch_key;
+  // With a recipient key: what the segment says of tag keys, and the one it ends with.
+  TagStart tag_start;
+  std::optional<RunningTagKey> tag_key;
   uint64_t tpm_counter = 0;  // of its opening
   bool torn = false;         // ends within a frame
   std::optional<Finding> finding;

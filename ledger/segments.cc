@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<SegmentInfo>> ListSegments(const std::string& dir) {
 
 absl::StatusOr<CheckpointFile> ReadCheckpointFile(const std::string& dir) {
   const std::string path = absl::StrCat(dir, "/", kCheckpointFile);
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxNoteBytes + 256));
+  ASSIGN_OR_RETURN(const std::string text, ReadRegularFile(path, kMaxNoteBytes + 256));
   absl::StatusOr<CheckpointFile> file = ParseCheckpointFile(text);
   if (!file.ok()) return Annotate(file.status(), path);
   return file;

@@ -58,6 +58,7 @@ absl::Status StreamVerifier::Impl::BeginSegment(absl::string_view file) {
   previous_ = End();
   announced_key_.clear();
   tag_key_.reset();
+  tag_start_ = {};
   file_ = std::string(file);
   buffer_.clear();
   commits_.clear();
@@ -186,5 +187,10 @@ uint64_t StreamVerifier::last_wall_ns() const { return impl_->last_wall_ns_; }
 const std::string& StreamVerifier::epoch_key() const { return impl_->epoch_key_; }
 SegmentEnd StreamVerifier::end() const { return impl_->End(); }
 const std::string& StreamVerifier::close_reason() const { return impl_->close_reason_; }
+TagStart StreamVerifier::TakeTagStart() { return std::move(impl_->tag_start_); }
+std::optional<RunningTagKey> StreamVerifier::TakeTagKey() {
+  if (!impl_->tag_key_.has_value()) return std::nullopt;
+  return RunningTagKey{*std::move(impl_->tag_key_), impl_->header_.epoch()};
+}
 
 }  // namespace cairn::ledger

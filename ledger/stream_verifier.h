@@ -15,6 +15,7 @@
 #include "ledger/finding.h"
 #include "ledger/log_state.h"
 #include "ledger/note.h"
+#include "ledger/tag_run.h"
 #include "proto/record.pb.h"
 
 namespace cairn::ledger {
@@ -25,7 +26,7 @@ struct StreamOptions {
   std::optional<VerifierKey> log_key;
   bool allow_redacted = false;  // exported copies
   // X25519 private key of a recipient: opens each epoch's first tag key, and with it every tag is
-  // checked, but for those of carried blocks. Null: none. Outlives the verifier.
+  // checked; those of carried blocks are for CheckTagRun. Null: none. Outlives the verifier.
   const Secret32* recipient_key = nullptr;
   // For each checkpoint that verified, after the blocks it covers.
   std::function<void(const Checkpoint&, absl::string_view note)> on_checkpoint;
@@ -70,6 +71,9 @@ class StreamVerifier {
   const std::string& close_reason() const;  // of this segment's epoch_close; empty: none
   const std::string& epoch_key() const;     // of this segment's epoch_open; 32 bytes
   SegmentEnd end() const;                   // of this segment so far
+  // With a recipient key, of this segment: what it says of tag keys; and K of its next block.
+  TagStart TakeTagStart();
+  std::optional<RunningTagKey> TakeTagKey();  // none: its opening is not sealed to the recipient
 
  private:
   class Impl;

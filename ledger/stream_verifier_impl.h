@@ -48,6 +48,8 @@ class StreamVerifier::Impl {
   uint64_t last_wall_ns_ = 0;
   uint64_t urgent_blocks_ = 0;
   uint64_t tags_checked_ = 0;
+  std::optional<TagKey> tag_key_;  // of the next block
+  TagStart tag_start_;
   std::string close_reason_;
   std::string announced_key_;
   std::string epoch_key_;
@@ -81,8 +83,11 @@ class StreamVerifier::Impl {
   absl::Status TakeBlock(absl::string_view body);
   absl::Status TakeUrgentBlock(absl::string_view stored);
   absl::Status TakeOpen(const EpochOpen& open);
-  absl::Status OpenTagKey(const EpochOpen& open);
-  absl::Status CheckTag(absl::string_view tag);
+  absl::Status MayBeCarried(const EpochOpen* open);
+  absl::Status TakeCarried(const Record& record);
+  absl::Status TakeClose(const EpochClose& close);
+  absl::StatusOr<std::optional<TagKey>> Unseal(const EpochOpen& open);
+  absl::Status CheckTag(uint64_t index, absl::string_view tag);
   absl::Status TakeRedacted(absl::string_view body);
   absl::Status TakeCommit(absl::string_view body);
   absl::Status TakeCheckpoint(absl::string_view body);
@@ -92,8 +97,9 @@ class StreamVerifier::Impl {
 
   bool known_start_;  // state_ is where the next segment must begin
   Hash header_hash_{};
-  std::optional<TagKey> tag_key_;  // of the next block
-  uint64_t epoch_first_ = 0;       // index of the epoch_open block
+  std::optional<uint64_t> carried_open_;  // the epoch that the carried block at hand opens
+  std::optional<TagKey> carried_key_;     // and that epoch's first
+  uint64_t epoch_first_ = 0;              // index of the epoch_open block
   uint64_t epoch_records_ = 0;
   uint64_t checkpointed_sequence_ = 0;
   bool had_segment_ = false;

@@ -3,95 +3,17 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <map>
 #include <thread>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/io.h"
 #include "base/status.h"
 #include "ledger/format.h"
-#include "ledger/outside.h"
-#include "ledger/retained.h"
+#include "ledger/log_verifier.h"
 #include "ledger/rotation.h"
-#include "ledger/segment_check.h"
-#include "ledger/segments.h"
 
 namespace cairn::ledger {
-namespace {
-
-constexpr size_t kMaxListed = 10000;  // findings, ranges, notes
-
-// Segments are checked by several threads, each by itself, and taken in order: what is kept of
-// them is the one before the next.
-class LogVerifier {
- public:
-  LogVerifier(std::string path, const VerifyOptions& options)
-      : path_(std::move(path)), options_(options) {}
-
-  Report Run() {
-    const absl::Status status = Prepare();
-    if (!status.ok()) {
-      report_.verdict = Verdict::kBadInput;
-      report_.notes.emplace_back(status.message());
-      return report_;
-    }
-    CheckSegments();
-    JudgeTail();
-    JudgeOutside();
-    Conclude();
-    return report_;
-  }
-
- private:
-  absl::Status Prepare();
-  absl::Status FindKey();
-  void FollowRotation();
-  void FindOutside();
-  void CheckSegments();
-  SegmentCheck CheckOne(const SegmentInfo& info);
-  void HandIn(size_t index, SegmentCheck check) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Take(SegmentCheck check);
-  void Link(const SegmentCheck& check);
-  std::optional<Mismatch> Compare(const SegmentEnd& before, const SegmentCheck& check) const;
-  void Count(const SegmentCheck& check);
-  void JudgeTail();
-  void JudgeOutside();
-  bool BeginningRetained();
-  void Conclude();
-  Finding AtEnd(absl::string_view code, std::string detail) const;
-  void Found(Finding finding) {
-    if (report_.findings.size() < kMaxListed) report_.findings.push_back(std::move(finding));
-  }
-  void Say(std::string note) {
-    if (report_.notes.size() < kMaxListed) report_.notes.push_back(std::move(note));
-  }
-
-  const std::string path_;
-  const VerifyOptions& options_;
-  bool directory_ = false;
-  std::optional<VerifierKey> key_;
-  std::unique_ptr<Outside> outside_;
-  std::optional<CheckpointFile> checkpoint_file_;
-  std::vector<SegmentInfo> segments_;
-  uint64_t total_bytes_ = 0;
-  std::atomic<uint64_t> done_bytes_{0};
-  size_t window_ = 1;  // segments that may be handed in before their turn
-
-  absl::Mutex mutex_;
-  size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;  // segments
-  std::map<size_t, SegmentCheck> early_ ABSL_GUARDED_BY(mutex_);
-
-  // Written in the order of the segments, under mutex_ while threads run.
-  Report report_;
-  std::optional<SegmentCheck> last_;  // the newest taken
-  bool first_seen_ = false;           // the first segment's header
-  bool unreadable_ = false;
-  Retained retained_;
-};
 
 absl::Status LogVerifier::Prepare() {
   struct stat st;
@@ -110,8 +32,7 @@ absl::Status LogVerifier::Prepare() {
   }
   for (const SegmentInfo& info : segments_) total_bytes_ += info.valid_bytes;
   RETURN_IF_ERROR(FindKey());
-  FindOutside();
-  return absl::OkStatus();
+  return FindOutside();
 }
 
 absl::Status LogVerifier::FindKey() {
@@ -132,8 +53,9 @@ absl::Status LogVerifier::FindKey() {
 
 // A log of the incarnation after the trusted key's: the key it names counts.
 void LogVerifier::FollowRotation() {
-  const auto note = directory_ ? ReadFile(absl::StrCat(path_, "/", kRotationFile), kMaxNoteBytes)
-                               : absl::NotFoundError("");
+  const auto note = directory_
+                        ? ReadRegularFile(absl::StrCat(path_, "/", kRotationFile), kMaxNoteBytes)
+                        : absl::NotFoundError("");
   const auto header = note.ok() ? ReadHeader(segments_.front().path) : note.status();
   if (!header.ok() || header->origin() == key_->name) return;
   const absl::StatusOr<VerifierKey> next = CheckRotation(*note, *key_);
@@ -145,7 +67,9 @@ void LogVerifier::FollowRotation() {
   }
 }
 
-void LogVerifier::FindOutside() {
+// What the caller named must count: taken for nothing, it would hide a missing end.
+absl::Status LogVerifier::FindOutside() {
+  bool asked = true;
   outside_ = std::make_unique<Outside>(key_, options_.collector_key);
   if (directory_) {
     absl::StatusOr<CheckpointFile> file = ReadCheckpointFile(path_);
@@ -156,11 +80,24 @@ void LogVerifier::FindOutside() {
       Say(std::string(file.status().message()));
     }
   }
-  std::string receipts = options_.receipts_dir;
-  if (receipts.empty() && directory_) receipts = absl::StrCat(path_, "/", kReceiptsDir);
-  if (!receipts.empty()) outside_->AddReceipts(receipts);
-  if (!options_.through_note.empty()) outside_->Add(options_.through_note, "--through", "through");
+  if (!options_.receipts_dir.empty()) {
+    ASSIGN_OR_RETURN(const size_t taken, outside_->AddReceipts(options_.receipts_dir));
+    asked = asked && taken > 0;
+  } else if (directory_) {
+    (void)outside_->AddReceipts(absl::StrCat(path_, "/", kReceiptsDir));
+  }
+  if (options_.through_note.has_value()) {
+    asked = outside_->Add(*options_.through_note, "--through", "through") && asked;
+  }
   for (const std::string& note : outside_->notes()) Say(note);
+  if (!asked) {
+    return absl::InvalidArgumentError(
+        "what --receipts or --through names vouches for nothing of this log");
+  }
+  if (options_.collector_key.has_value() && outside_->receipts() == 0) {
+    Say("no receipt by the collector's key was found");
+  }
+  return absl::OkStatus();
 }
 
 void LogVerifier::CheckSegments() {
@@ -209,7 +146,21 @@ void LogVerifier::HandIn(size_t index, SegmentCheck check) {
   }
 }
 
+// A file that a crash left without a whole header, where nothing says that there was more.
+bool LogVerifier::IsOnlyBegun(const SegmentCheck& check) const {
+  return last_.has_value() && check.info.path == segments_.back().path && !check.header_seen &&
+         check.finding.has_value() && check.finding->code == "torn" &&
+         !(checkpoint_file_.has_value() &&
+           checkpoint_file_->segment == SegmentName(check.info.epoch));
+}
+
 void LogVerifier::Take(SegmentCheck check) {
+  if (IsOnlyBegun(check)) {
+    Say(absl::StrCat(check.info.path,
+                     ": begun, without a whole header: a writer at work, or a crash "
+                     "not recovered yet"));
+    return;
+  }
   Count(check);
   if (!check.unreadable.empty()) Say(check.unreadable);
   // The tail of the newest segment is judged by itself.
@@ -225,16 +176,34 @@ void LogVerifier::Take(SegmentCheck check) {
     }
     Found(std::move(finding));
   }
-  Link(check);
+  Link(&check);
   last_ = std::move(check);
 }
 
-void LogVerifier::Link(const SegmentCheck& check) {
+// Tag keys of one run go on from segment to segment; of another run nothing can be said.
+std::optional<Mismatch> LogVerifier::FollowTagKeys(const SegmentEnd& before, SegmentCheck* check) {
+  if (options_.recipient_key == nullptr) return std::nullopt;
+  TagStart* const start = &check->tag_start;
+  std::optional<RunningTagKey> key;
+  if (last_.has_value() && !last_->finding.has_value() && IsSameRun(before, check->header)) {
+    key = std::move(last_->tag_key);
+  }
+  std::optional<Mismatch> mismatch = CheckTagRun(&key, check->header, start, &report_.tags_checked);
+  if (!start->opened) check->tag_key = std::move(key);
+  if (!mismatch && start->opened && !start->sealed_to_us) {
+    Say(absl::StrCat(check->info.path, ": not sealed to this recipient: its tags are not checked"));
+  }
+  return mismatch;
+}
+
+void LogVerifier::Link(SegmentCheck* linked) {
+  const SegmentCheck& check = *linked;
   if (!check.header_seen) return;
   SegmentEnd before;
   before.state = LogState::Beginning(check.header.origin());
   if (last_.has_value()) before = last_->end;
-  const std::optional<Mismatch> mismatch = Compare(before, check);
+  std::optional<Mismatch> mismatch = Compare(before, check);
+  if (!mismatch) mismatch = FollowTagKeys(before, linked);
   if (!mismatch) return;
   Finding finding;
   finding.code = mismatch->code;
@@ -249,11 +218,11 @@ void LogVerifier::Link(const SegmentCheck& check) {
 
 std::optional<Mismatch> LogVerifier::Compare(const SegmentEnd& before,
                                              const SegmentCheck& check) const {
+  if (directory_ && check.header.epoch() != check.info.epoch) {
+    return Mismatch{"gap", absl::StrCat("epoch ", check.header.epoch(), " under the name of epoch ",
+                                        check.info.epoch)};
+  }
   if (!last_.has_value()) {
-    if (directory_ && check.header.epoch() != check.info.epoch) {
-      return Mismatch{"gap", absl::StrCat("epoch ", check.header.epoch(),
-                                          " under the name of epoch ", check.info.epoch)};
-    }
     if (check.header.epoch() != 0) return std::nullopt;
   } else if (last_->finding.has_value() && last_->finding->code != "torn") {
     return std::nullopt;
@@ -266,6 +235,10 @@ std::optional<Mismatch> LogVerifier::Compare(const SegmentEnd& before,
   if (!mismatch && !check.epoch_key.empty() &&
       !KeyAsAnnounced(before, check.header, check.epoch_key)) {
     mismatch = Mismatch{"open", "the epoch's key is not the one the epoch before announced"};
+  }
+  if (!mismatch && last_.has_value() && !check.epoch_key.empty() &&
+      check.epoch_key == last_->epoch_key) {
+    mismatch = Mismatch{"open", "the epoch's key is that of the epoch before"};
   }
   return mismatch;
 }
@@ -296,112 +269,6 @@ void LogVerifier::Count(const SegmentCheck& check) {
                      check.header.previous_valid_bytes()));
   }
 }
-
-Finding LogVerifier::AtEnd(absl::string_view code, std::string detail) const {
-  Finding finding;
-  finding.code = std::string(code);
-  finding.block = last_->end.state.size;
-  finding.end_block = finding.block + 1;
-  finding.first_sequence = last_->end.state.next_sequence;
-  finding.end_sequence = finding.first_sequence + 1;
-  finding.file = last_->info.path;
-  finding.offset = last_->end.bytes;
-  finding.detail = std::move(detail);
-  return finding;
-}
-
-// Bytes behind the newest durable point of an unsealed newest segment may be torn: a crash, or
-// a writer at work. Anything before that point must be good.
-void LogVerifier::JudgeTail() {
-  const SegmentCheck& last = *last_;
-  if (!last.header_seen) return;
-  uint64_t durable = last.durable_offset;
-  const absl::string_view name =
-      absl::string_view(last.info.path).substr(last.info.path.find_last_of('/') + 1);
-  if (checkpoint_file_.has_value() && checkpoint_file_->segment == name) {
-    durable = std::max(durable, checkpoint_file_->offset);
-  }
-  if (!last.redacted.empty()) durable = 0;  // counted in the log, not in this copy
-  const bool torn = last.torn || (last.finding.has_value() && last.finding->code == "frame");
-  const bool harmless = torn && last.end.bytes >= durable && !last.end.sealed;
-  if (last.finding.has_value() && !harmless) Found(*last.finding);
-  if (harmless) {
-    Say(absl::StrCat(last.info.path, ": torn after byte ", last.end.bytes,
-                     ": a writer at work, or a crash not recovered yet"));
-  } else if (!last.finding.has_value() && last.end.bytes < durable) {
-    Found(
-        AtEnd("cut", absl::StrCat(durable, " bytes were durable, ", last.end.bytes, " are there")));
-  }
-}
-
-void LogVerifier::JudgeOutside() {
-  if (!report_.findings.empty()) return;
-  // One ahead is an opening that a crash cut short.
-  if (options_.tpm_counter > last_->tpm_counter + 1 && last_->tpm_counter > 0) {
-    Found(AtEnd("cut", absl::StrCat("the TPM counted ", options_.tpm_counter,
-                                    " epochs, the newest one here is number ", last_->tpm_counter,
-                                    ": the end is missing")));
-    return;
-  }
-  const LogState& end = last_->end.state;
-  for (const Outside::Unseen& unseen : outside_->Missing()) {
-    if (unseen.size < report_.first_block) continue;
-    Finding finding = AtEnd(unseen.code, "");
-    if (unseen.size > end.size) {
-      finding.end_block = unseen.size;
-      finding.detail = absl::StrCat(unseen.where, " vouches for ", unseen.size, " blocks, ",
-                                    end.size, " are there: the end is missing");
-    } else {
-      finding.block = std::max(report_.first_block, unseen.agreed_size);
-      finding.end_block = unseen.size;
-      finding.first_sequence = report_.first_sequence;
-      finding.end_sequence = end.next_sequence;
-      finding.detail =
-          absl::StrCat(unseen.where, " vouches for another log of ", unseen.size, " blocks");
-    }
-    return Found(std::move(finding));
-  }
-}
-
-// Whether a record that a checkpoint vouches for accounts for what the log lacks at its beginning.
-bool LogVerifier::BeginningRetained() {
-  if (report_.first_block == 0) return true;
-  std::string note;
-  const bool accounted = retained_.Accounts(report_.first_block, report_.through, *key_,
-                                            options_.collector_key, &note);
-  Say(std::move(note));
-  return accounted;
-}
-
-void LogVerifier::Conclude() {
-  std::stable_sort(report_.findings.begin(), report_.findings.end(),
-                   [](const Finding& a, const Finding& b) { return a.block < b.block; });
-  report_.size = last_->end.state.size;
-  report_.records = last_->end.state.next_sequence - report_.first_sequence;
-  report_.bytes = total_bytes_;
-  report_.receipts = outside_->receipts();
-  report_.receipted = outside_->receipted();
-  if (report_.size > report_.through && report_.findings.empty()) {
-    Say(absl::StrCat(report_.size - report_.through,
-                     " blocks behind the newest checkpoint: not vouched for"));
-  }
-  if (!report_.findings.empty()) {
-    report_.verdict = Verdict::kTampered;
-    report_.through = std::min(report_.through, report_.findings.front().block);
-  } else if (unreadable_ || !first_seen_) {
-    report_.verdict = Verdict::kBadInput;
-  } else if (!key_.has_value() || report_.through == 0 || !BeginningRetained()) {
-    report_.verdict = Verdict::kIncomplete;
-    report_.incomplete_from = 0;
-    if (!key_.has_value()) {
-      Say("no trusted key: give --key VKEY, or --self-key to trust the key beside the log");
-    }
-  } else {
-    report_.verdict = Verdict::kOk;
-  }
-}
-
-}  // namespace
 
 Report VerifyLog(const std::string& path, const VerifyOptions& options) {
   return LogVerifier(path, options).Run();

@@ -42,11 +42,11 @@ struct VerifyOptions {
   std::optional<VerifierKey> key;  // pinned
   bool self_key = false;           // trust log.vkey beside the log
   std::optional<VerifierKey> collector_key;
-  std::string receipts_dir;                 // default: DIR/receipts
+  std::string receipts_dir;  // must hold receipts of this log; default: DIR/receipts, which may not
   const Secret32* recipient_key = nullptr;  // see StreamOptions; outlives the call
   bool allow_redacted = false;              // an exported copy is as good
   uint64_t tpm_counter = 0;                 // of the host's TPM; 0: not known
-  std::string through_note;                 // a checkpoint note the log must contain
+  std::optional<std::string> through_note;  // a checkpoint note the log must contain
   int threads = 0;                          // 0: one a core
   std::function<void(uint64_t done, uint64_t total)> progress;  // bytes; any thread
 };

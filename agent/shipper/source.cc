@@ -30,7 +30,8 @@ absl::StatusOr<LogSource> LogSource::Open(const std::string& dir) {
   source.log_key_ = std::string(line);
   source.origin_ = key->name;
   source.rotation_ =
-      ReadFile(absl::StrCat(dir, "/", ledger::kRotationFile), ledger::kMaxNoteBytes).value_or("");
+      ReadRegularFile(absl::StrCat(dir, "/", ledger::kRotationFile), ledger::kMaxNoteBytes)
+          .value_or("");
   const absl::Status refreshed = source.Refresh();
   if (!refreshed.ok() && !absl::IsNotFound(refreshed)) return refreshed;
   return source;

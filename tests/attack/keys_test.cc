@@ -30,8 +30,10 @@ class AttackWithKeys : public ::testing::Test {
     options.threads = 1;
     if (as_auditor) options.recipient_key = &auditor_;
     const ledger::TempDir receipts;
-    if (!receipt.empty()) ledger::WriteAllTo(receipts.path() + "/r", receipt);
-    options.receipts_dir = receipts.path();
+    if (!receipt.empty()) {
+      ledger::WriteAllTo(receipts.path() + "/r", receipt);
+      options.receipts_dir = receipts.path();
+    }
     return ledger::VerifyLog(dir_.path(), options);
   }
 
@@ -124,6 +126,40 @@ TEST_F(AttackWithKeys, StealKeysAndRewriteWhatTheOpenEpochHeldBeforeT) {
   EXPECT_EQ(blind.anchored_from, 0u);
   EXPECT_TRUE(Tampered(Verify(*thief, receipt, true), "tag", 2));
   EXPECT_TRUE(TheThreatModelSays("Without a recipient key nobody checks tags"));
+}
+
+// An epoch of the same run has a key made of the last one's: another, though sealed to the auditor
+// as it should be, is not it.
+TEST_F(AttackWithKeys, RewriteAnEpochUnderAnInventedTagKey) {
+  ShownBy(Anchor::kAuditor);
+  Epoch(&agent_, "/first/");
+  agent_.Seal();
+  const uint64_t first = agent_.size();
+  std::unique_ptr<Forger> thief = agent_.Copy();  // with the key that the close announced
+  Epoch(&agent_, "/honest/");
+  ASSERT_TRUE(Ok(Verify(agent_, "", true), agent_.size()));
+  thief->GuessTagKey();
+  Epoch(thief.get(), "/forged/");
+  EXPECT_TRUE(Ok(Verify(*thief), thief->size())) << "who has no recipient key cannot tell";
+  EXPECT_TRUE(Tampered(Verify(*thief, "", true), "sealed-key", first));
+}
+
+TEST_F(AttackWithKeys, SealAnEpochToNobody) {
+  ShownBy(Anchor::kAuditor);
+  Epoch(&agent_, "/first/");
+  agent_.Seal();
+  const uint64_t first = agent_.size();
+  agent_.Open();
+  agent_.Add("/unseen");
+  agent_.Vouch();
+  EXPECT_TRUE(Ok(Verify(agent_), agent_.size()));
+  EXPECT_TRUE(Tampered(Verify(agent_, "", true), "sealed-key", first));
+  // From the beginning: nothing could be checked, and that is not OK.
+  Forger none(ledger::kTestOrigin);
+  none.Open();
+  none.Add("/unseen");
+  none.Vouch();
+  EXPECT_EQ(Verify(none, "", true).verdict, ledger::Verdict::kIncomplete);
 }
 
 // Before any opening was receipted, the whole log may be another.

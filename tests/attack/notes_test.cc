@@ -1,4 +1,6 @@
 // Attacks on signed notes: what is no note is refused, and a signature is what its type says.
+#include <filesystem>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -29,13 +31,16 @@ class AttackOnNotes : public AttackTest {
                  CheckNote(*Note::Parse(note), log_.verifier_key()) == NoteCheck::kValid &&
                  CheckNote(*Note::Parse(note), CollectorKey()) == NoteCheck::kValid)
         << note;
-    const ledger::TempDir receipts;
-    ledger::WriteAllTo(receipts.path() + "/r", note);
-    ledger::VerifyOptions with = options();
-    with.receipts_dir = receipts.path();
-    const ledger::Report report = Verify(with);
+    // Beside the log it is a remark; named by the caller it must count, or the end may be missing.
+    const std::string beside = log_.dir.path() + "/receipts";
+    std::filesystem::create_directories(beside);
+    ledger::WriteAllTo(beside + "/r", note);
+    const ledger::Report report = Verify();
     EXPECT_TRUE(Ok(report, kBlocks)) << note;
     EXPECT_EQ(report.receipts, 0u) << note;
+    ledger::VerifyOptions with = options();
+    with.receipts_dir = beside;
+    EXPECT_EQ(Verify(with).verdict, ledger::Verdict::kBadInput) << note;
   }
   std::string note_;
 };
@@ -44,6 +49,11 @@ TEST_F(AttackOnNotes, CarriageReturns) {
   ShownBy(Anchor::kNone);
   const std::string receipt = Receipt(note_);
   ExpectIgnored(absl::StrReplaceAll(receipt, {{"\n", "\r\n"}}));
+  ledger::VerifyOptions through = options();
+  for (const std::string& note : {absl::StrReplaceAll(note_, {{"\n", "\r\n"}}), std::string()}) {
+    through.through_note = note;
+    EXPECT_EQ(Verify(through).verdict, ledger::Verdict::kBadInput) << "a named note must count";
+  }
   for (size_t at = receipt.find('\n'); at != std::string::npos; at = receipt.find('\n', at + 1)) {
     std::string bad = receipt;
     bad.insert(at, "\r");

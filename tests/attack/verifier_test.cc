@@ -154,6 +154,10 @@ TEST_F(AttackOnTheVerifier, LinksPipesAndDirectoriesInPlaceOfFiles) {
   ASSERT_EQ(::mkfifo((log_.dir.path() + "/receipts/pipe").c_str(), 0600), 0);
   std::filesystem::create_symlink("/dev/zero", log_.dir.path() + "/receipts/zero");
   std::filesystem::create_directory(log_.dir.path() + "/receipts/dir");
+  for (const char* file : {"/checkpoint", "/rotation"}) {
+    std::filesystem::remove(log_.dir.path() + file);
+    ASSERT_EQ(::mkfifo((log_.dir.path() + file).c_str(), 0600), 0);
+  }
   const Ran ran = RunVerify(arguments);
   EXPECT_EQ(ran.code, 0) << ran.out;
 }

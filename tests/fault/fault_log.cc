@@ -102,6 +102,7 @@ void FaultLog::Check() {
   const Report report = log_.Verify();
   ASSERT_EQ(report.verdict, Verdict::kOk)
       << (report.findings.empty() ? "" : report.findings.front().ToString());
+  EXPECT_EQ(report.tags_checked, report.size) << "the keys go on through faults";
   EXPECT_GE(report.size, receipted_) << "a receipted block is gone";
   const Found found = ReadNumbers(log_.dir.path());
   ASSERT_LE(found.numbers.size(), taken_.size());

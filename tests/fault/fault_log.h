@@ -16,7 +16,9 @@ namespace cairn::ledger {
 // One thread makes all calls of the disk, so that a seed and a fault's place replay exactly.
 class FaultLog {
  public:
-  explicit FaultLog(uint64_t seed) : random_(seed), disk_(&random_), log_(&disk_) {}
+  explicit FaultLog(uint64_t seed) : random_(seed), disk_(&random_), log_(&disk_) {
+    log_.SealToAuditor();
+  }
 
   simulators::FaultyDisk& disk() { return disk_; }
   TestLog& log() { return log_; }

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ledger/frame.h"
+#include "ledger/hpke.h"
 
 namespace cairn::ledger {
 namespace {
@@ -40,6 +41,7 @@ LedgerOptions TestLog::options() {
   options.boot_id = "00000000-0000-4000-8000-00000000b007";
   options.binary_digest = std::string(32, 'b');
   options.limits = limits;
+  if (auditor_ != nullptr) options.recipients = {X25519PublicKey(*auditor_)};
   options.io = io;
   options.boot_time_ns = [clock = clock_ns] { return *clock; };
   options.wall_time_ns = [clock = clock_ns] { return *clock + 1'700'000'000'000'000'000; };
@@ -103,6 +105,7 @@ void TestLog::Advance(absl::Duration by) {
 Report TestLog::Verify() {
   VerifyOptions verify;
   verify.key = verifier_key();
+  verify.recipient_key = auditor_.get();
   return VerifyLog(dir.path(), verify);
 }
 

@@ -42,6 +42,9 @@ class TestLog {
   Report Verify();
   std::string SegmentPath(uint64_t epoch) const;
 
+  // From the next Open on, tag keys are sealed to an auditor, as whom Verify then looks.
+  void SealToAuditor() { auditor_ = std::make_unique<Secret32>(Secret32::Random()); }
+
   TempDir dir;
   Io* io;
   LedgerLimits limits;
@@ -49,6 +52,7 @@ class TestLog {
   std::unique_ptr<Ledger> ledger;
 
  private:
+  std::unique_ptr<Secret32> auditor_;  // null: none
   std::unique_ptr<Subject> subjects_[8];
 };
 
