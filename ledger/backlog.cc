@@ -30,17 +30,27 @@ std::string* Backlog::Room() {
   return &chunks_.back().bytes;
 }
 
-void Backlog::Add(const Hash& leaf, const Hash& chain, uint32_t records) {
+void Backlog::Add(uint32_t records) {
   Chunk& chunk = chunks_.back();
   Block& block = blocks_.emplace_back();
   block.chunk = first_chunk_ + chunks_.size() - 1;
+  block.start = static_cast<uint32_t>(chunk.added);
   block.size = static_cast<uint32_t>(chunk.bytes.size() - chunk.added);
   block.records = records;
-  block.leaf = leaf;
-  block.chain = chain;
   chunk.added = chunk.bytes.size();
   bytes_ += block.size;
   unwritten_bytes_ += block.size;
+}
+
+absl::Span<char> Backlog::Unchained(size_t index) {
+  const Block& block = blocks_[chained_ + index];
+  return absl::MakeSpan(ChunkOf(block.chunk).bytes).subspan(block.start, block.size);
+}
+
+void Backlog::Chained(const Hash& leaf, const Hash& chain) {
+  Block& block = blocks_[chained_++];
+  block.leaf = leaf;
+  block.chain = chain;
 }
 
 absl::Status Backlog::Write(SegmentFile* file) {
@@ -101,6 +111,7 @@ void Backlog::Drop(uint64_t offset, const LogState& commit, LogState* state) {
   }
   blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(gone));
   written_ -= gone;
+  chained_ -= gone;
   Recycle();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "ledger/log_state.h"
 #include "ledger/merkle.h"
 #include "ledger/segment_file.h"
@@ -25,10 +26,18 @@ class Backlog {
   // while no more than one is appended.
   std::string* Room();
 
-  // Takes what was appended to Room() since the last Add as the next block's frame.
-  void Add(const Hash& leaf, const Hash& chain, uint32_t records);
+  // Takes what was appended to Room() since the last Add as the frame of the next block, which is
+  // closed but not chained yet.
+  void Add(uint32_t records);
 
-  // Writes what no Write has written, in order. After an error nothing of this call counts.
+  // Frames of the closed blocks that are not chained yet, oldest first: index < unchained().
+  size_t unchained() const { return blocks_.size() - chained_; }
+  absl::Span<char> Unchained(size_t index);
+  // The oldest of them is chained now, and its frame complete.
+  void Chained(const Hash& leaf, const Hash& chain);
+
+  // Writes what no Write has written, in order; all blocks are chained. After an error nothing of
+  // this call counts.
   absl::Status Write(SegmentFile* file);
   // Nothing was written: another file takes them all.
   void ForgetWrites();
@@ -44,6 +53,7 @@ class Backlog {
  private:
   struct Block {
     uint64_t chunk = 0;  // serial
+    uint32_t start = 0;  // of the frame in its chunk
     uint32_t size = 0;   // of the frame
     uint32_t records = 0;
     uint64_t end_offset = 0;  // in the file; 0: not written
@@ -63,6 +73,7 @@ class Backlog {
   uint64_t first_chunk_ = 0;  // serial of chunks_.front()
   std::vector<std::string> spare_;
   std::deque<Block> blocks_;
+  size_t chained_ = 0;  // of blocks_
   size_t written_ = 0;  // of blocks_
   uint64_t bytes_ = 0;
   uint64_t unwritten_bytes_ = 0;

@@ -129,6 +129,10 @@ uint32_t BlockBuilder::RuleRef(const std::string* rule) {
   for (size_t i = 0; i < rule_ids_.size(); ++i) {
     if (rule_ids_[i] == rule) return static_cast<uint32_t>(i + 1);
   }
+  return AddRule(rule);
+}
+
+uint32_t BlockBuilder::AddRule(const std::string* rule) {
   rule_ids_.push_back(rule);
   uint8_t prefix[16];
   const uint8_t* end = PutLength(Block::kRulesFieldNumber, rule->size(), prefix);

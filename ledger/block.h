@@ -56,6 +56,7 @@ class BlockBuilder {
     return {reinterpret_cast<const char*>(records_.get()), records_size_};
   }
   uint32_t RuleRef(const std::string* rule);
+  uint32_t AddRule(const std::string* rule);
   void AppendRecord(const Entry& entry, const EncodePlan& plan);
   void AppendProcess(Subject* subject);
   void Compress(std::string* out);

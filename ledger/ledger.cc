@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "ledger/format.h"
 #include "ledger/frame.h"
+#include "ledger/leaf_hash.h"
 #include "ledger/note.h"
 
 namespace cairn::ledger {
@@ -145,43 +146,64 @@ absl::Status Ledger::Append(const Entry& entry) {
   if (builder_.empty()) block_opened_ns_ = entry.time_ns;
   absl::Status added = builder_.Add(entry);
   if (!added.ok() && absl::IsResourceExhausted(added)) {
-    CloseBlock();
+    FinishBlock();
     if (!fault_.ok()) return absl::UnavailableError(fault_.message());
     added = builder_.Add(entry);
   }
   RETURN_IF_ERROR(added);
   ++records_;
-  if (entry.urgent || builder_.bytes() >= options_.limits.block_bytes) CloseBlock();
+  if (entry.urgent || builder_.bytes() >= options_.limits.block_bytes) FinishBlock();
   return absl::OkStatus();
 }
 
-void Ledger::CloseBlock() {
+// The open block's bytes stand from here on. An urgent one is in the file when this returns;
+// others are chained a few together, by the next Tick at the latest.
+void Ledger::FinishBlock() {
   if (builder_.empty()) return;
   const uint32_t count = builder_.count();
   const uint32_t flags = builder_.flags();
   std::string* const frames = backlog_.Room();
-  const size_t start = frames->size();
   frames->append(kFramePrefixBytes + kTagBytes, '\0');
+  const size_t start = frames->size();
   const uint64_t now = Now();
   builder_.Finish(state_.next_sequence, static_cast<int64_t>(options_.wall_time_ns() - now),
                   frames);
-  const absl::string_view stored =
-      absl::string_view(*frames).substr(start + kFramePrefixBytes + kTagBytes);
-  const Hash leaf = LeafHash(stored);
-  state_.chain = ChainNext(state_.chain, state_.size, leaf);
-  state_.frontier.Add(leaf);
-  const Tag tag = tag_key_.TagAndEvolve(state_.chain);
-  std::copy(tag.begin(), tag.end(), frames->data() + start + kFramePrefixBytes);
-  FinishFrame(FrameType::kBlock, frames->data() + start, frames->size() - start);
-  backlog_.Add(leaf, state_.chain, count);
-
-  stored_bytes_ += stored.size();
-  ++state_.size;
+  stored_bytes_ += frames->size() - start;
+  backlog_.Add(count);
   state_.next_sequence += count;
   if (oldest_pending_ns_ == 0) oldest_pending_ns_ = now;
   if ((flags & kBlockReceiptsOnly) == 0 && oldest_unvouched_ns_ == 0) oldest_unvouched_ns_ = now;
-  if ((flags & kBlockUrgent) != 0) commit_urgent_ = checkpoint_urgent_ = true;
-  if ((flags & kBlockUrgent) != 0 || WriteDue(now)) WriteOut(now);
+  const bool urgent = (flags & kBlockUrgent) != 0;
+  if (urgent) commit_urgent_ = checkpoint_urgent_ = true;
+  if (urgent || backlog_.unchained() == kHashLanes) ChainBlocks();
+  if (urgent || WriteDue(now)) WriteOut(now);
+}
+
+// Hashes, chains and tags what FinishBlock left.
+void Ledger::ChainBlocks() {
+  absl::string_view stored[kHashLanes];
+  Hash leaves[kHashLanes];
+  const size_t blocks = backlog_.unchained();
+  for (size_t i = 0; i < blocks; ++i) {
+    const absl::Span<char> frame = backlog_.Unchained(i);
+    stored[i] = absl::string_view(frame.data(), frame.size()).substr(kFramePrefixBytes + kTagBytes);
+  }
+  LeafHashes(absl::MakeConstSpan(stored, blocks), leaves);
+  for (size_t i = 0; i < blocks; ++i) {
+    state_.chain = ChainNext(state_.chain, state_.size, leaves[i]);
+    state_.frontier.Add(leaves[i]);
+    ++state_.size;
+    const Tag tag = tag_key_.TagAndEvolve(state_.chain);
+    const absl::Span<char> frame = backlog_.Unchained(0);
+    std::copy(tag.begin(), tag.end(), frame.data() + kFramePrefixBytes);
+    FinishFrame(FrameType::kBlock, frame.data(), frame.size());
+    backlog_.Chained(leaves[i], state_.chain);
+  }
+}
+
+void Ledger::CloseBlock() {
+  FinishBlock();
+  ChainBlocks();
 }
 
 bool Ledger::WriteDue(uint64_t now_ns) const {
@@ -190,11 +212,12 @@ bool Ledger::WriteDue(uint64_t now_ns) const {
 
 void Ledger::WriteOut(uint64_t now_ns) {
   if (!fault_.ok()) return;
+  ChainBlocks();
   written_ns_ = now_ns;
   if (const absl::Status written = backlog_.Write(file_.get()); !written.ok()) Fault(written);
 }
 
-void Ledger::Flush() { CloseBlock(); }
+void Ledger::Flush() { FinishBlock(); }
 
 void Ledger::SetPolicy(uint64_t generation, absl::string_view digest) {
   CloseBlock();
@@ -205,6 +228,7 @@ void Ledger::SetPolicy(uint64_t generation, absl::string_view digest) {
 
 absl::Duration Ledger::Tick() {
   if (closed_) return absl::InfiniteDuration();
+  ChainBlocks();
   // Asked first: a commit that ends behind CollectResult is for the next Tick, soon.
   const bool committing = !committer_->idle();
   const bool waits = !CollectResult() && committing;
@@ -240,7 +264,7 @@ absl::Duration Ledger::Tick() {
 
 LedgerStats Ledger::stats() const {
   LedgerStats stats;
-  stats.size = state_.size;
+  stats.size = state_.size + backlog_.unchained();
   stats.next_sequence = state_.next_sequence + builder_.count();
   stats.epoch = state_.next_epoch;
   stats.segment_bytes = file_ == nullptr ? 0 : file_->size();

@@ -96,12 +96,13 @@ class Ledger {
   // Unavailable: closed, or a storage fault.
   absl::Status Append(const Entry& entry);
 
-  // Closes the open block: hashes, chains and tags it. Call when the rings are drained.
+  // Closes the open block. Call when the rings are drained, then Tick.
   void Flush();
 
-  // Writes the closed blocks, does what time has made due (block, commit, checkpoint, epoch,
-  // another try after a fault) and returns when to call again at the latest. Call after each
-  // drain: blocks that are closed wait for it, at most 1 ms or 256 KiB of them.
+  // Hashes, chains and tags the closed blocks, writes them, does what time has made due (block,
+  // commit, checkpoint, epoch, another try after a fault) and returns when to call again at the
+  // latest. Call after each drain: no more than four blocks wait for it to be chained, and what is
+  // chained waits at most 1 ms or 256 KiB to be written.
   absl::Duration Tick();
 
   // Makes all that was appended durable and checkpointed before it returns.
@@ -133,6 +134,8 @@ class Ledger {
   uint64_t CountEpoch();
   void AppendOwn(const Record& record, bool urgent);
   void AppendBeginnings(const Recovered& recovered);
+  void FinishBlock();
+  void ChainBlocks();
   void CloseBlock();
   bool WriteDue(uint64_t now_ns) const;
   void WriteOut(uint64_t now_ns);
@@ -155,7 +158,8 @@ class Ledger {
   Fd directory_lock_;
 
   // Where the log stands.
-  LogState state_;    // after the newest closed block; next_epoch is the open epoch
+  LogState state_;    // after the newest chained block (next_sequence: after the newest closed
+                      // one); next_epoch is the open epoch
   LogState durable_;  // before the backlog
   TagKey tag_key_;
   BlockBuilder builder_;

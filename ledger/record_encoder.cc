@@ -22,6 +22,17 @@ bool IsHot(const Record& r) {
   return !cold;
 }
 
+// Fields that few events have stand behind one test for all of them.
+uint8_t* EncodeRareFile(const File& f, uint8_t* to) {
+  to = PutVarint(File::kUidFieldNumber, f.uid(), to);
+  to = PutVarint(File::kGidFieldNumber, f.gid(), to);
+  to = PutBytes(File::kBaseFieldNumber, f.base(), to);
+  to = PutVarint(File::kBytesReadFieldNumber, f.bytes_read(), to);
+  to = PutVarint(File::kBytesWrittenFieldNumber, f.bytes_written(), to);
+  to = PutVarint(File::kSizeFieldNumber, f.size(), to);
+  return PutBytes(File::kNameFieldNumber, f.name(), to);
+}
+
 uint8_t* EncodeFile(const File& f, uint8_t* to) {
   to = PutBytes(File::kPathFieldNumber, f.path(), to);
   to = PutVarint(File::kPathLengthFieldNumber, f.path_length(), to);
@@ -34,31 +45,32 @@ uint8_t* EncodeFile(const File& f, uint8_t* to) {
   to = PutVarint(File::kModeFieldNumber, f.mode(), to);
   to = PutVarint(File::kFlagsFieldNumber, f.flags(), to);
   to = PutVarint(File::kFdFieldNumber, static_cast<uint64_t>(int64_t{f.fd()}), to);
-  to = PutVarint(File::kUidFieldNumber, f.uid(), to);
-  to = PutVarint(File::kGidFieldNumber, f.gid(), to);
-  to = PutBytes(File::kBaseFieldNumber, f.base(), to);
-  to = PutVarint(File::kBytesReadFieldNumber, f.bytes_read(), to);
-  to = PutVarint(File::kBytesWrittenFieldNumber, f.bytes_written(), to);
-  to = PutVarint(File::kSizeFieldNumber, f.size(), to);
-  return PutBytes(File::kNameFieldNumber, f.name(), to);
+  const uint64_t rare = f.uid() | f.gid() | f.base().size() | f.bytes_read() | f.bytes_written() |
+                        f.size() | f.name().size();
+  return rare == 0 ? to : EncodeRareFile(f, to);
 }
 
-uint8_t* EncodeHot(const Record& r, uint8_t* to) {
+uint8_t* EncodeRare(const Record& r, uint8_t* to) {
+  to = PutVarint(Record::kViaFieldNumber, static_cast<uint64_t>(r.via()), to);
+  to = PutVarint(Record::kCompatFieldNumber, r.compat() ? 1 : 0, to);
+  to = PutVarint(Record::kSeverityFieldNumber, static_cast<uint64_t>(r.severity()), to);
+  return PutVarint(Record::kWallAdjustNsFieldNumber, ZigZag(r.wall_adjust_ns()), to);
+}
+
+uint8_t* EncodeHot(const Record& r, size_t text_bytes, uint8_t* to) {
   to = PutVarint(Record::kTypeFieldNumber, static_cast<uint64_t>(r.type()), to);
   if (r.has_ret()) to = PutField(Record::kRetFieldNumber, ZigZag(r.ret()), to);
   to = PutVarint(Record::kOutcomeFieldNumber, static_cast<uint64_t>(r.outcome()), to);
   to = PutVarint(Record::kSourceFieldNumber, static_cast<uint64_t>(r.source()), to);
   to = PutVarint(Record::kCpuFieldNumber, r.cpu(), to);
   to = PutVarint(Record::kTidFieldNumber, r.tid(), to);
-  to = PutVarint(Record::kViaFieldNumber, static_cast<uint64_t>(r.via()), to);
-  to = PutVarint(Record::kCompatFieldNumber, r.compat() ? 1 : 0, to);
-  to = PutVarint(Record::kSeverityFieldNumber, static_cast<uint64_t>(r.severity()), to);
-  to = PutVarint(Record::kWallAdjustNsFieldNumber, ZigZag(r.wall_adjust_ns()), to);
+  const uint64_t rare = static_cast<uint64_t>(r.via()) | (r.compat() ? 1 : 0) |
+                        static_cast<uint64_t>(r.severity()) |
+                        static_cast<uint64_t>(r.wall_adjust_ns());
+  if (rare != 0) to = EncodeRare(r, to);
   if (r.has_file()) {
-    const File& f = r.file();
-    const size_t expected = f.path().size() + f.base().size() + f.name().size() + kTypicalScalars;
-    const LengthMark mark = BeginLength(Record::kFileFieldNumber, expected, to);
-    to = EndLength(mark, EncodeFile(f, mark.content));
+    const LengthMark mark = BeginLength(Record::kFileFieldNumber, text_bytes + kTypicalScalars, to);
+    to = EndLength(mark, EncodeFile(r.file(), mark.content));
   }
   to = PutVarint(Record::kFlagsFieldNumber, r.flags(), to);
   if (r.has_exit_code()) {
@@ -71,12 +83,14 @@ uint8_t* EncodeHot(const Record& r, uint8_t* to) {
 
 EncodePlan PlanEncoding(const Record& record) {
   if (!IsHot(record)) return {record.ByteSizeLong(), false};
+  if (!record.has_file()) return {kScalarBytes, true};
   const File& file = record.file();
   return {kScalarBytes + file.path().size() + file.base().size() + file.name().size(), true};
 }
 
 uint8_t* EncodeRecord(const Record& record, const EncodePlan& plan, uint8_t* to) {
-  return plan.by_hand ? EncodeHot(record, to) : record.SerializeWithCachedSizesToArray(to);
+  return plan.by_hand ? EncodeHot(record, plan.bound - kScalarBytes, to)
+                      : record.SerializeWithCachedSizesToArray(to);
 }
 
 }  // namespace cairn::ledger

@@ -39,10 +39,21 @@ inline uint8_t* PutRawVarint(uint64_t value, uint8_t* to) {
   return to;
 }
 
+// Of a field whose number is below 2048. One or two stores where the compiler knows the number.
+inline uint8_t* PutTag(int field, int wire_type, uint8_t* to) {
+  const int tag = field << 3 | wire_type;
+  if (tag < 0x80) {
+    *to = static_cast<uint8_t>(tag);
+    return to + 1;
+  }
+  to[0] = static_cast<uint8_t>(tag | 0x80);
+  to[1] = static_cast<uint8_t>(tag >> 7);
+  return to + 2;
+}
+
 // A varint field, also when it is zero.
 inline uint8_t* PutField(int field, uint64_t value, uint8_t* to) {
-  to = PutRawVarint(static_cast<uint64_t>(field) << 3, to);
-  return PutRawVarint(value, to);
+  return PutRawVarint(value, PutTag(field, 0, to));
 }
 
 // A varint field; zero is left out, as proto3 does.
@@ -52,8 +63,7 @@ inline uint8_t* PutVarint(int field, uint64_t value, uint8_t* to) {
 
 // Tag and length of a field of `size` bytes that follow.
 inline uint8_t* PutLength(int field, size_t size, uint8_t* to) {
-  to = PutRawVarint(static_cast<uint64_t>(field) << 3 | 2, to);
-  return PutRawVarint(size, to);
+  return PutRawVarint(size, PutTag(field, 2, to));
 }
 
 inline uint8_t* PutBytes(int field, absl::string_view bytes, uint8_t* to) {
@@ -71,19 +81,17 @@ struct LengthMark {
 };
 
 inline LengthMark BeginLength(int field, size_t expected, uint8_t* to) {
-  to = PutRawVarint(static_cast<uint64_t>(field) << 3 | 2, to);
+  to = PutTag(field, 2, to);
   return {to, to + (expected < 0x80 ? 1 : 2)};
 }
 
 inline uint8_t* EndLength(const LengthMark& mark, uint8_t* end) {
   const size_t size = static_cast<size_t>(end - mark.content);
-  uint8_t prefix[10];
-  const size_t prefix_size = static_cast<size_t>(PutRawVarint(size, prefix) - prefix);
-  if (mark.length + prefix_size != mark.content) {
-    std::memmove(mark.length + prefix_size, mark.content, size);
-  }
-  std::memcpy(mark.length, prefix, prefix_size);
-  return mark.length + prefix_size + size;
+  const size_t room = static_cast<size_t>(mark.content - mark.length);
+  const size_t need = size < 0x80 ? 1 : size < 0x4000 ? 2 : 3;
+  if (need != room) std::memmove(mark.length + need, mark.content, size);
+  PutRawVarint(size, mark.length);
+  return mark.length + need + size;
 }
 
 }  // namespace cairn::ledger

@@ -76,6 +76,31 @@ TEST(Ledger, EveryRotationSealsAndLinks) {
   EXPECT_THAT(report.notes, testing::IsEmpty());
 }
 
+TEST(Ledger, BlocksThatCloseBetweenTwoTicksAreChainedInOrder) {
+  for (uint64_t blocks = 1; blocks <= 9; ++blocks) {
+    TestLog log;
+    ASSERT_TRUE(log.Open().ok());
+    const uint64_t before = log.ledger->stats().size;
+    for (uint64_t i = 0; i < blocks; ++i) {
+      ASSERT_TRUE(log.Append(absl::StrCat("/", i)).ok());
+      log.ledger->Flush();
+      ASSERT_EQ(log.ledger->stats().size, before + i + 1);
+    }
+    ASSERT_TRUE(log.Append("/urgent", 1, true).ok());
+    log.Advance(absl::ZeroDuration());
+    EXPECT_EQ(log.ledger->stats().checkpoint_size, before + blocks + 1);
+    for (uint64_t i = 0; i < blocks; ++i) {
+      ASSERT_TRUE(log.Append(absl::StrCat("/", i)).ok());
+      log.ledger->Flush();
+    }
+    ASSERT_TRUE(log.ledger->Close("stop").ok());
+    const Report report = log.Verify();
+    EXPECT_EQ(report.verdict, Verdict::kOk)
+        << (report.findings.empty() ? "" : report.findings[0].ToString());
+    EXPECT_EQ(Paths(log.dir.path()).size(), 2 * blocks + 1);
+  }
+}
+
 TEST(Ledger, UrgentRecordIsVouchedForAtOnceOthersWithinHalfASecond) {
   TestLog log;
   ASSERT_TRUE(log.Open().ok());
