@@ -81,7 +81,10 @@ Command ProveCommand() {
       "of\n"
       "a signed checkpoint (with the collector's cosignature where a receipt covers it). Together\n"
       "with the block's bytes (--block) it convinces whoever has the log's verifier key.\n"
-      "With --consistency: both roots, and the RFC 9162 proof between them, base64, a line each.";
+      "With --consistency: both roots, and the RFC 9162 proof between them, base64, a line each,\n"
+      "both within the newest checkpoint.\n"
+      "Reads the headers of all segments and the blocks of a few: about one for each doubling of\n"
+      "their number. Whether the rest of the log is whole is for `cairn verify` to say.";
   command.options = {{"--log", "DIR", "the log (this host's newest)"},
                      {"--block", "FILE", "write the block's stored bytes there"},
                      {"--consistency", "", "two sizes instead of a record"},

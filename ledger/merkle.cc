@@ -10,41 +10,31 @@
 namespace cairn::ledger {
 namespace {
 
-// Largest power of two below `n`; n >= 2.
-uint64_t Split(uint64_t n) { return std::bit_floor(n - 1); }
-
-Hash RangeRoot(const std::vector<Hash>& leaves, uint64_t begin, uint64_t end) {
-  if (end - begin == 1) return leaves[begin];
-  const uint64_t k = Split(end - begin);
-  return NodeHash(RangeRoot(leaves, begin, begin + k), RangeRoot(leaves, begin + k, end));
+void InclusionPath(uint64_t index, const LeafRange& range, std::vector<LeafRange>* proof) {
+  if (range.end - range.begin == 1) return;
+  const uint64_t middle = SplitPoint(range);
+  const LeafRange left = {range.begin, middle};
+  const LeafRange right = {middle, range.end};
+  InclusionPath(index, index < middle ? left : right, proof);
+  proof->push_back(index < middle ? right : left);
 }
 
-void InclusionPath(const std::vector<Hash>& leaves, uint64_t index, uint64_t begin, uint64_t end,
-                   std::vector<Hash>* proof) {
-  if (end - begin == 1) return;
-  const uint64_t k = Split(end - begin);
-  if (index < begin + k) {
-    InclusionPath(leaves, index, begin, begin + k, proof);
-    proof->push_back(RangeRoot(leaves, begin + k, end));
-  } else {
-    InclusionPath(leaves, index, begin + k, end, proof);
-    proof->push_back(RangeRoot(leaves, begin, begin + k));
-  }
-}
-
-void ConsistencyPath(const std::vector<Hash>& leaves, uint64_t old_end, uint64_t begin,
-                     uint64_t end, bool complete, std::vector<Hash>* proof) {
-  if (old_end == end) {
-    if (!complete) proof->push_back(RangeRoot(leaves, begin, end));
+// `complete`: the old tree is all of the range's beginning, and its root known to who checks.
+void ConsistencyPath(uint64_t old_end, const LeafRange& range, bool complete,
+                     std::vector<LeafRange>* proof) {
+  if (old_end == range.end) {
+    if (!complete) proof->push_back(range);
     return;
   }
-  const uint64_t k = Split(end - begin);
-  if (old_end <= begin + k) {
-    ConsistencyPath(leaves, old_end, begin, begin + k, complete, proof);
-    proof->push_back(RangeRoot(leaves, begin + k, end));
+  const uint64_t middle = SplitPoint(range);
+  const LeafRange left = {range.begin, middle};
+  const LeafRange right = {middle, range.end};
+  if (old_end <= middle) {
+    ConsistencyPath(old_end, left, complete, proof);
+    proof->push_back(right);
   } else {
-    ConsistencyPath(leaves, old_end, begin + k, end, false, proof);
-    proof->push_back(RangeRoot(leaves, begin, begin + k));
+    ConsistencyPath(old_end, right, false, proof);
+    proof->push_back(left);
   }
 }
 
@@ -173,17 +163,25 @@ absl::Status VerifyConsistency(uint64_t old_size, const Hash& old_root, uint64_t
   return old_node == old_root && node == root ? absl::OkStatus() : Mismatch("consistency");
 }
 
-std::vector<Hash> InclusionProof(const std::vector<Hash>& leaves, uint64_t index) {
-  std::vector<Hash> proof;
-  InclusionPath(leaves, index, 0, leaves.size(), &proof);
+uint64_t SplitPoint(const LeafRange& range) {
+  return range.begin + std::bit_floor(range.end - range.begin - 1);
+}
+
+Hash RangeRoot(absl::Span<const Hash> leaves) {
+  if (leaves.size() == 1) return leaves[0];
+  const size_t left = SplitPoint({0, leaves.size()});
+  return NodeHash(RangeRoot(leaves.first(left)), RangeRoot(leaves.subspan(left)));
+}
+
+std::vector<LeafRange> InclusionRanges(uint64_t index, uint64_t size) {
+  std::vector<LeafRange> proof;
+  InclusionPath(index, {0, size}, &proof);
   return proof;
 }
 
-std::vector<Hash> ConsistencyProof(const std::vector<Hash>& leaves, uint64_t old_size) {
-  std::vector<Hash> proof;
-  if (old_size > 0 && old_size < leaves.size()) {
-    ConsistencyPath(leaves, old_size, 0, leaves.size(), true, &proof);
-  }
+std::vector<LeafRange> ConsistencyRanges(uint64_t old_size, uint64_t size) {
+  std::vector<LeafRange> proof;
+  if (old_size > 0 && old_size < size) ConsistencyPath(old_size, {0, size}, true, &proof);
   return proof;
 }
 

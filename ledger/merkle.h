@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace cairn::ledger {
 
@@ -46,9 +47,20 @@ absl::Status VerifyInclusion(const Hash& leaf, uint64_t index, uint64_t size, co
 absl::Status VerifyConsistency(uint64_t old_size, const Hash& old_root, uint64_t size,
                                const Hash& root, const std::vector<Hash>& proof);
 
-// Proofs from all leaf hashes of the tree (RFC 9162 §2.1.3.1, §2.1.4.1).
-std::vector<Hash> InclusionProof(const std::vector<Hash>& leaves, uint64_t index);
-std::vector<Hash> ConsistencyProof(const std::vector<Hash>& leaves, uint64_t old_size);
+// Leaves [begin, end), begin < end.
+struct LeafRange {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+// Where RFC 9162 divides a range of two leaves or more.
+uint64_t SplitPoint(const LeafRange& range);
+// MTH of all of these leaves, of which there is one at least: the root of their range.
+Hash RangeRoot(absl::Span<const Hash> leaves);
+
+// The ranges whose roots are the proof, in its order (RFC 9162 §2.1.3.1, §2.1.4.1). index < size;
+// old_size <= size.
+std::vector<LeafRange> InclusionRanges(uint64_t index, uint64_t size);
+std::vector<LeafRange> ConsistencyRanges(uint64_t old_size, uint64_t size);
 
 }  // namespace cairn::ledger
 

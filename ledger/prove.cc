@@ -1,9 +1,6 @@
 #include "ledger/prove.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <optional>
 
@@ -14,76 +11,31 @@
 #include "absl/strings/strip.h"
 #include "base/io.h"
 #include "base/status.h"
-#include "ledger/block.h"
 #include "ledger/format.h"
-#include "ledger/open_segment.h"
 #include "ledger/segments.h"
-#include "ledger/stream_verifier.h"
 
 namespace cairn::ledger {
 namespace {
 
 constexpr absl::string_view kProofMagic = "c2sp.org/tlog-proof@v1\n";
-constexpr size_t kReadBytes = 1 << 20;
 constexpr size_t kMaxReceipts = 10000;
-
-using Progress = std::function<void(uint64_t done, uint64_t total)>;
-
-// The leaves of a log, and the one block that is wanted.
-struct Leaves {
-  std::vector<Hash> hashes;
-  std::optional<uint64_t> wanted;  // index
-  std::string block;
-};
-
-absl::StatusOr<Leaves> ReadLeaves(const std::string& dir, std::optional<uint64_t> sequence,
-                                  const Progress& progress) {
-  ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, ListSegments(dir));
-  if (segments.empty()) return absl::NotFoundError(absl::StrCat(dir, ": no segments"));
-  if (segments.front().epoch != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(dir, ": the log's beginning is not here; proofs need all its blocks"));
-  }
-  uint64_t total = 0;
-  for (const SegmentInfo& segment : segments) total += segment.valid_bytes;
-  Leaves leaves;
-  uint64_t next_sequence = 0;
-  StreamOptions options;
-  options.on_block = [&](uint64_t index, absl::string_view, absl::string_view stored) {
-    leaves.hashes.push_back(LeafHash(stored));
-    BlockHead head;
-    if (!sequence.has_value() || !ParseBlockHead(stored, &head).ok()) return;
-    next_sequence = head.first_sequence + head.record_count;
-    if (head.first_sequence <= *sequence && *sequence < next_sequence) {
-      leaves.wanted = index;
-      leaves.block = std::string(stored);
-    }
-  };
-  StreamVerifier verifier(std::move(options), std::nullopt);
-  std::string buffer(kReadBytes, '\0');
-  uint64_t done = 0;
-  for (const SegmentInfo& segment : segments) {
-    RETURN_IF_ERROR(verifier.BeginSegment(segment.path));
-    ASSIGN_OR_RETURN(const Fd fd, OpenSegment(segment.path));
-    for (uint64_t left = segment.valid_bytes; left > 0;) {
-      const ssize_t n = ::read(fd.get(), buffer.data(), std::min<uint64_t>(left, buffer.size()));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return ErrnoStatus(errno, absl::StrCat("read ", segment.path));
-      if (n == 0) break;
-      RETURN_IF_ERROR(verifier.Feed(absl::string_view(buffer.data(), static_cast<size_t>(n))));
-      left -= static_cast<uint64_t>(n);
-      done += static_cast<uint64_t>(n);
-      if (progress) progress(done, total);
-    }
-  }
-  return leaves;
-}
 
 struct SignedCheckpoint {
   Checkpoint checkpoint;
   std::string note;
   size_t signatures = 0;
+
+  Hash root() const {
+    Hash hash;
+    std::memcpy(hash.data(), checkpoint.root.data(), hash.size());
+    return hash;
+  }
 };
+
+absl::Status NotAsSigned(const std::string& dir) {
+  return absl::DataLossError(
+      absl::StrCat(dir, ": the blocks do not hash to the checkpoint's root; run `cairn verify`"));
+}
 
 std::optional<SignedCheckpoint> ParseSigned(absl::string_view text) {
   const absl::StatusOr<Note> note = Note::Parse(text);
@@ -115,12 +67,6 @@ absl::StatusOr<SignedCheckpoint> BestCheckpoint(const std::string& dir, uint64_t
     return absl::NotFoundError(absl::StrCat(dir, ": no checkpoint covers block ", above, " yet"));
   }
   return *best;
-}
-
-Hash RootOf(const std::vector<Hash>& leaves, uint64_t size) {
-  Frontier frontier;
-  for (uint64_t i = 0; i < size; ++i) frontier.Add(leaves[i]);
-  return frontier.Root();
 }
 
 }  // namespace
@@ -175,45 +121,47 @@ absl::StatusOr<uint64_t> CheckProof(const BlockProof& proof, absl::string_view b
 }
 
 absl::StatusOr<BlockProof> ProveRecord(const std::string& dir, uint64_t sequence,
-                                       const Progress& progress) {
-  ASSIGN_OR_RETURN(Leaves leaves, ReadLeaves(dir, sequence, progress));
-  if (!leaves.wanted.has_value()) {
-    return absl::NotFoundError(absl::StrCat(dir, ": no record ", sequence));
-  }
-  ASSIGN_OR_RETURN(const SignedCheckpoint best, BestCheckpoint(dir, *leaves.wanted));
-  if (best.checkpoint.size > leaves.hashes.size()) {
-    return absl::DataLossError(absl::StrCat(dir, ": a checkpoint vouches for ",
-                                            best.checkpoint.size, " blocks, ", leaves.hashes.size(),
-                                            " are here; run `cairn verify`"));
-  }
-  leaves.hashes.resize(best.checkpoint.size);
-  if (View(RootOf(leaves.hashes, best.checkpoint.size)) != best.checkpoint.root) {
-    return absl::DataLossError(
-        absl::StrCat(dir, ": the blocks do not hash to the checkpoint's root; run `cairn verify`"));
-  }
+                                       const LogTree::Progress& progress) {
+  ASSIGN_OR_RETURN(LogTree tree, LogTree::Open(dir, progress));
+  ASSIGN_OR_RETURN(LogTree::FoundBlock found, tree.Find(sequence));
+  ASSIGN_OR_RETURN(const SignedCheckpoint best, BestCheckpoint(dir, found.index));
   BlockProof proof;
-  proof.index = *leaves.wanted;
-  proof.block = std::move(leaves.block);
-  proof.hashes = InclusionProof(leaves.hashes, proof.index);
+  proof.index = found.index;
+  proof.block = std::move(found.stored);
+  ASSIGN_OR_RETURN(proof.hashes, tree.Roots(InclusionRanges(proof.index, best.checkpoint.size)));
   proof.note = best.note;
+  const absl::Status holds = VerifyInclusion(LeafHash(proof.block), proof.index,
+                                             best.checkpoint.size, best.root(), proof.hashes);
+  if (!holds.ok()) return NotAsSigned(dir);
   return proof;
 }
 
 absl::StatusOr<ConsistencyReport> ProveConsistency(const std::string& dir, uint64_t old_size,
-                                                   uint64_t size, const Progress& progress) {
-  ASSIGN_OR_RETURN(Leaves leaves, ReadLeaves(dir, std::nullopt, progress));
-  if (old_size > size || size > leaves.hashes.size()) {
-    return absl::OutOfRangeError(absl::StrCat("sizes ", old_size, " and ", size,
-                                              " do not rise up to the log's ", leaves.hashes.size(),
-                                              " blocks"));
+                                                   uint64_t size,
+                                                   const LogTree::Progress& progress) {
+  if (old_size > size) {
+    return absl::OutOfRangeError(absl::StrCat("size ", old_size, " is above size ", size));
   }
-  leaves.hashes.resize(size);
   ConsistencyReport report;
   report.old_size = old_size;
   report.size = size;
-  report.old_root = RootOf(leaves.hashes, old_size);
-  report.root = RootOf(leaves.hashes, size);
-  report.hashes = ConsistencyProof(leaves.hashes, old_size);
+  report.old_root = report.root = Frontier().Root();
+  if (size == 0) return report;
+  const absl::StatusOr<SignedCheckpoint> best = BestCheckpoint(dir, size - 1);
+  if (!best.ok()) return absl::OutOfRangeError(best.status().message());
+  ASSIGN_OR_RETURN(LogTree tree, LogTree::Open(dir, progress));
+  ASSIGN_OR_RETURN(report.root, tree.Root({0, size}));
+  if (old_size > 0) {
+    ASSIGN_OR_RETURN(report.old_root, tree.Root({0, old_size}));
+  }
+  ASSIGN_OR_RETURN(report.hashes, tree.Roots(ConsistencyRanges(old_size, size)));
+  // What is printed is what was signed: from here to the checkpoint, too.
+  ASSIGN_OR_RETURN(const std::vector<Hash> onward,
+                   tree.Roots(ConsistencyRanges(size, best->checkpoint.size)));
+  if (!VerifyConsistency(old_size, report.old_root, size, report.root, report.hashes).ok() ||
+      !VerifyConsistency(size, report.root, best->checkpoint.size, best->root(), onward).ok()) {
+    return NotAsSigned(dir);
+  }
   return report;
 }
 

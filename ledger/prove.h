@@ -4,11 +4,11 @@
 #define CAIRN_LEDGER_PROVE_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ledger/log_tree.h"
 #include "ledger/merkle.h"
 #include "ledger/note.h"
 
@@ -32,11 +32,11 @@ absl::StatusOr<uint64_t> CheckProof(const BlockProof& proof, absl::string_view b
 
 // Proves the block that holds record `sequence` in the log at `dir`, under its newest
 // checkpoint: a receipt's where that covers the block, so that the collector's cosignature comes
-// along. Reads the log up to that checkpoint; memory: 32 bytes a block. NotFound: no such record
-// under a checkpoint; DataLoss: the log is damaged.
-absl::StatusOr<BlockProof> ProveRecord(
-    const std::string& dir, uint64_t sequence,
-    const std::function<void(uint64_t done, uint64_t total)>& progress);
+// along. Reads what LogTree must; whether the rest of the log is whole is Verify's matter.
+// NotFound: no such record under a checkpoint; DataLoss: what was read does not lead to the signed
+// root, or is damaged.
+absl::StatusOr<BlockProof> ProveRecord(const std::string& dir, uint64_t sequence,
+                                       const LogTree::Progress& progress);
 
 struct ConsistencyReport {
   uint64_t old_size = 0;
@@ -46,11 +46,11 @@ struct ConsistencyReport {
   std::vector<Hash> hashes;
 };
 
-// Proves that the first `old_size` blocks are a prefix of the first `size`. OutOfRange: the log
-// is shorter.
-absl::StatusOr<ConsistencyReport> ProveConsistency(
-    const std::string& dir, uint64_t old_size, uint64_t size,
-    const std::function<void(uint64_t done, uint64_t total)>& progress);
+// Proves that the first `old_size` blocks are a prefix of the first `size`, and both of what the
+// newest checkpoint vouches for. OutOfRange: they do not rise, or no checkpoint covers them.
+absl::StatusOr<ConsistencyReport> ProveConsistency(const std::string& dir, uint64_t old_size,
+                                                   uint64_t size,
+                                                   const LogTree::Progress& progress);
 
 }  // namespace cairn::ledger
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "tests/ledger/test_log.h"
 
 namespace cairn::ledger {
 namespace {

@@ -129,4 +129,25 @@ void CopyLog(const std::string& from, const std::string& to) {
       std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
 }
 
+namespace {
+
+std::vector<Hash> Roots(const std::vector<Hash>& leaves, const std::vector<LeafRange>& ranges) {
+  std::vector<Hash> roots;
+  for (const LeafRange& range : ranges) {
+    roots.push_back(
+        RangeRoot(absl::MakeConstSpan(leaves).subspan(range.begin, range.end - range.begin)));
+  }
+  return roots;
+}
+
+}  // namespace
+
+std::vector<Hash> InclusionProof(const std::vector<Hash>& leaves, uint64_t index) {
+  return Roots(leaves, InclusionRanges(index, leaves.size()));
+}
+
+std::vector<Hash> ConsistencyProof(const std::vector<Hash>& leaves, uint64_t old_size) {
+  return Roots(leaves, ConsistencyRanges(old_size, leaves.size()));
+}
+
 }  // namespace cairn::ledger

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ledger/ledger.h"
+#include "ledger/merkle.h"
 #include "ledger/verifier.h"
 
 namespace cairn::ledger {
@@ -59,6 +61,10 @@ class TestLog {
 std::string ReadAll(const std::string& path);
 void WriteAllTo(const std::string& path, const std::string& bytes);
 void CopyLog(const std::string& from, const std::string& to);
+
+// Proofs from all leaf hashes of a tree.
+std::vector<Hash> InclusionProof(const std::vector<Hash>& leaves, uint64_t index);
+std::vector<Hash> ConsistencyProof(const std::vector<Hash>& leaves, uint64_t old_size);
 
 }  // namespace cairn::ledger
 
