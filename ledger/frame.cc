@@ -118,6 +118,17 @@ FrameEnd ParseFrame(absl::string_view bytes, FrameView* frame, std::string* caus
   return FrameEnd::kFrame;
 }
 
+bool PeekFrame(absl::string_view bytes, FrameView* frame) {
+  if (bytes.size() < kFramePrefixBytes) return false;
+  const uint32_t length = GetU32(bytes.data());
+  const uint8_t type = static_cast<uint8_t>(bytes[4]);
+  if (length > bytes.size() - kFramePrefixBytes || !KnownType(type)) return false;
+  frame->type = static_cast<FrameType>(type);
+  frame->body = bytes.substr(kFramePrefixBytes, length);
+  frame->size = kFramePrefixBytes + length;
+  return true;
+}
+
 std::string MakeHeader(const SegmentHeader& header) {
   const std::string body = header.SerializeAsString();
   std::string out(kMagic, kMagicBytes);

@@ -34,6 +34,8 @@ struct FrameView {
 // kNeedMore: `frame->size` is how many bytes are needed, as far as can be told.
 // kBad: `cause` says why ("checksum 1f0c…, want 77ab…", "length 4294967295 …", "type 9 …").
 FrameEnd ParseFrame(absl::string_view bytes, FrameView* frame, std::string* cause);
+// Whether a whole frame stands there, by its length and type alone: its checksum is not looked at.
+bool PeekFrame(absl::string_view bytes, FrameView* frame);
 
 // Segment header: bytes as stored, from the magic to the end of the protobuf message.
 std::string MakeHeader(const SegmentHeader& header);

@@ -42,7 +42,7 @@ absl::Status StreamVerifier::Impl::TakeBlock(absl::string_view body) {
   }
   if ((head.flags & kBlockUrgent) != 0) ++urgent_blocks_;
   last_wall_ns_ = head.last_time_ns + static_cast<uint64_t>(head.wall_offset_ns);
-  Extend(LeafHash(stored), head.record_count);
+  Extend(LeafOf(stored), head.record_count);
   RETURN_IF_ERROR(CheckTag(index, tag));
   if (options_.on_block) options_.on_block(index, tag, stored);
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "ledger/block.h"
 #include "ledger/format.h"
+#include "ledger/leaf_hash.h"
 #include "ledger/stream_verifier_impl.h"
 
 namespace cairn::ledger {
@@ -78,13 +79,37 @@ absl::Status StreamVerifier::Impl::Feed(absl::string_view bytes) {
     ASSIGN_OR_RETURN(const bool taken, TakeFirst(buffer_, bytes));
     if (taken) buffer_.clear();
   }
+  ahead_.clear();
   while (!bytes.empty()) {
+    if (ahead_.empty() && header_seen_) HashAhead(bytes);
     ASSIGN_OR_RETURN(const bool taken, TakeFirst(bytes, ""));
     if (!taken) break;
     bytes.remove_prefix(wanted_);
   }
   if (!bytes.empty()) buffer_.assign(bytes.data(), bytes.size());
   return absl::OkStatus();
+}
+
+// Hashes the next few blocks side by side, as far as they follow each other. Nothing about them is
+// checked yet.
+void StreamVerifier::Impl::HashAhead(absl::string_view bytes) {
+  absl::string_view blocks[kHashLanes];
+  Hash leaves[kHashLanes];
+  size_t count = 0;
+  FrameView frame{};
+  for (; count < kHashLanes && PeekFrame(bytes, &frame); bytes.remove_prefix(frame.size)) {
+    if (frame.type != FrameType::kBlock || frame.body.size() <= kTagBytes) break;
+    blocks[count++] = frame.body.substr(kTagBytes);
+  }
+  LeafHashes(absl::MakeConstSpan(blocks, count), leaves);
+  for (size_t i = 0; i < count; ++i) ahead_.push_back({blocks[i].data(), leaves[i]});
+}
+
+Hash StreamVerifier::Impl::LeafOf(absl::string_view stored) {
+  if (ahead_.empty() || ahead_.front().stored != stored.data()) return LeafHash(stored);
+  const Hash leaf = ahead_.front().leaf;
+  ahead_.pop_front();
+  return leaf;
 }
 
 absl::StatusOr<bool> StreamVerifier::Impl::TakeFirst(absl::string_view bytes,

@@ -77,6 +77,8 @@ class StreamVerifier::Impl {
   // Takes the header or frame at the start of `bytes`, of wanted_ bytes; false when not all of it
   // is there. `behind`: what follows `bytes`, as far as known.
   absl::StatusOr<bool> TakeFirst(absl::string_view bytes, absl::string_view behind);
+  void HashAhead(absl::string_view bytes);
+  Hash LeafOf(absl::string_view stored);
   absl::Status TakeHeader(absl::string_view bytes);
   absl::Status CheckHeader();
   absl::Status TakeFrame(const FrameView& frame);
@@ -95,7 +97,14 @@ class StreamVerifier::Impl {
   absl::Status TakeSeal(absl::string_view body);
   void Extend(const Hash& leaf, uint64_t records);
 
-  bool known_start_;  // state_ is where the next segment must begin
+  // The leaf of a block that stands further on in the bytes being fed.
+  struct AheadLeaf {
+    const char* stored;
+    Hash leaf;
+  };
+
+  bool known_start_;             // state_ is where the next segment must begin
+  std::deque<AheadLeaf> ahead_;  // in order
   Hash header_hash_{};
   std::optional<uint64_t> carried_open_;  // the epoch that the carried block at hand opens
   std::optional<TagKey> carried_key_;     // and that epoch's first

@@ -14,7 +14,23 @@ TEST(Frame, EveryTruncationNeedsMoreAndIsNeverTaken) {
     std::string cause;
     EXPECT_EQ(ParseFrame(absl::string_view(frame).substr(0, length), &view, &cause),
               FrameEnd::kNeedMore);
+    EXPECT_FALSE(PeekFrame(absl::string_view(frame).substr(0, length), &view)) << length;
   }
+}
+
+TEST(Frame, APeekSeesTheSameFrameWithoutItsChecksum) {
+  std::string frame = MakeFrame(FrameType::kCheckpoint, "some note");
+  frame[6] ^= 1;  // of the checksum
+  const std::string bytes = frame + "what follows";
+  FrameView view;
+  std::string cause;
+  EXPECT_EQ(ParseFrame(bytes, &view, &cause), FrameEnd::kBad);
+  ASSERT_TRUE(PeekFrame(bytes, &view));
+  EXPECT_EQ(view.type, FrameType::kCheckpoint);
+  EXPECT_EQ(view.body, "some note");
+  EXPECT_EQ(view.size, frame.size());
+  frame[4] = 0;
+  EXPECT_FALSE(PeekFrame(frame, &view)) << "no type";
 }
 
 TEST(Frame, AnyFlippedBitIsBadOrNeedsMore) {
