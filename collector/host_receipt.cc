@@ -27,7 +27,8 @@ void HostLog::TakeStaged() {
   if (!staged_anchor_.has_value()) return;
   anchor_ = *std::exchange(staged_anchor_, std::nullopt);
   staged_.urgent = staged_.urgent || pending_.urgent;
-  if (staged_.size >= receipt_.size) pending_ = std::move(staged_);
+  // The log may state one size twice; it is receipted once, as whoever sent both expects.
+  if (staged_.size > receipt_.size) pending_ = std::move(staged_);
   staged_ = {};
 }
 

@@ -2,13 +2,14 @@
 #ifndef CAIRN_COLLECTOR_STORED_FILE_H_
 #define CAIRN_COLLECTOR_STORED_FILE_H_
 
-#include <atomic>
 #include <cerrno>
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/status.h"
@@ -23,18 +24,20 @@ class StoredFile {
 
   int fd() const { return fd_.get(); }
   // fdatasync, of all that was written before the call. After an error the page cache lies, and
-  // the kernel tells it once only: every later call fails too. Any thread.
+  // the kernel tells it once only: every later call fails too, and none runs beside another, which
+  // might be told and this one not. Any thread.
   absl::Status Sync() {
-    int error = error_.load();
-    if (error == 0 && io_->Fdatasync(fd_.get()) != 0) error_.store(error = errno);
-    return error == 0 ? absl::OkStatus() : ErrnoStatus(error, absl::StrCat("fdatasync ", path_));
+    const absl::MutexLock lock(&mutex_);
+    if (error_ == 0 && io_->Fdatasync(fd_.get()) != 0) error_ = errno;
+    return error_ == 0 ? absl::OkStatus() : ErrnoStatus(error_, absl::StrCat("fdatasync ", path_));
   }
 
  private:
   Io* const io_;
   const std::string path_;
   const Fd fd_;
-  std::atomic<int> error_{0};
+  absl::Mutex mutex_;
+  int error_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace cairn::collector

@@ -59,7 +59,7 @@ absl::StatusOr<SignedCheckpoint> BestCheckpoint(const std::string& dir, uint64_t
   const std::string receipts = absl::StrCat(dir, "/", kReceiptsDir);
   const auto names = ListDirectory(receipts).value_or(std::vector<std::string>{});
   for (size_t i = 0; i < std::min(names.size(), kMaxReceipts); ++i) {
-    const auto text = ReadFile(absl::StrCat(receipts, "/", names[i]), kMaxNoteBytes);
+    const auto text = ReadRegularFile(absl::StrCat(receipts, "/", names[i]), kMaxNoteBytes);
     if (text.ok()) offer(*text);
   }
   if (const auto file = ReadCheckpointFile(dir); file.ok()) offer(file->note);

@@ -61,6 +61,42 @@ void Race(const std::string& dir, Ledger* truth) {
   writer.join();
 }
 
+struct Opened {
+  uint64_t time_ns, inode;
+  bool same;  // the path is that of the inode
+};
+
+// What `child` opened in `dir`, by kernel time, until it ends; counts losses told in `lost`.
+// `inode_a` is that of aaaa.
+std::vector<Opened> OpensOf(BpfSource* source, pid_t child, const std::string& dir,
+                            uint64_t inode_a, int* lost) {
+  std::vector<Opened> seen;
+  std::string path;
+  const auto drain = [&] {
+    source->Drain([&](absl::string_view event) {
+      EventView view;
+      ASSERT_TRUE(ParseEvent(event, &view));
+      const auto body = view.Body<event_file>();
+      if (view.header.pid != static_cast<uint32_t>(child) || body.ret < 0) return;
+      JoinComponents(view.strings[STRING_PATH], &path);
+      if (path.rfind(dir, 0) != 0) return;
+      const std::string true_path = dir + (body.inode == inode_a ? "/aaaa" : "/bbbb");
+      seen.push_back({view.header.time_ns, body.inode, path == true_path});
+    });
+    source->DrainLoss([&](const RingLoss&) { ++*lost; });
+    source->Settle();
+  };
+  while (waitpid(child, nullptr, WNOHANG) == 0) usleep(10'000);
+  for (int i = 0; i < 30 || source->more(); ++i) {
+    drain();
+    usleep(10'000);
+  }
+  // A processor that stood still for longer than the watermark hands its record in late.
+  std::sort(seen.begin(), seen.end(),
+            [](const Opened& x, const Opened& y) { return x.time_ns < y.time_ns; });
+  return seen;
+}
+
 TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
   if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
   char dir[] = "/tmp/cairn-race-XXXXXX";
@@ -85,36 +121,10 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
   ASSERT_TRUE((*source)->SetWanted(wanted).ok());
   truth->go = true;
 
-  struct Opened {
-    uint64_t time_ns, inode;
-    bool same;  // the path is that of the inode
-  };
-  std::vector<Opened> seen;
   int wrong = 0, lost = 0;
-  std::string path;
-  const auto drain = [&] {
-    (*source)->Drain([&](absl::string_view event) {
-      EventView view;
-      ASSERT_TRUE(ParseEvent(event, &view));
-      const auto body = view.Body<event_file>();
-      if (view.header.pid != static_cast<uint32_t>(child) || body.ret < 0) return;
-      JoinComponents(view.strings[STRING_PATH], &path);
-      if (path.rfind(dir, 0) != 0) return;
-      seen.push_back({view.header.time_ns, body.inode, path == (body.inode == inode_a ? a : b)});
-    });
-    (*source)->DrainLoss([&](const RingLoss&) { ++lost; });
-    (*source)->Settle();
-  };
-  while (waitpid(child, nullptr, WNOHANG) == 0) usleep(10'000);
-  for (int i = 0; i < 30 || (*source)->more(); ++i) {
-    drain();
-    usleep(10'000);
-  }
+  const std::vector<Opened> seen = OpensOf(source->get(), child, dir, inode_a, &lost);
   EXPECT_EQ(lost, 0);
   ASSERT_EQ(seen.size(), static_cast<size_t>(kTries));
-  // A processor that stood still for longer than the watermark hands its record in late.
-  std::sort(seen.begin(), seen.end(),
-            [](const Opened& x, const Opened& y) { return x.time_ns < y.time_ns; });
   for (int i = 0; i < kTries; ++i) wrong += !seen[i].same || seen[i].inode != truth->inodes[i];
   EXPECT_EQ(wrong, 0);
   EXPECT_GT(truth->fooled, 0) << "the control was never fooled: the race did not happen";

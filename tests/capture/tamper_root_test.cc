@@ -23,6 +23,22 @@ std::vector<std::string> Notices(BpfSource* source) {
   return notices;
 }
 
+// Wants opens of (or by) what `text` names, and no others.
+absl::Status WantOpens(BpfSource* source, decltype(policy::Guard::of) of, const std::string& text,
+                       bool prefix = false) {
+  policy::Wanted wanted;
+  wanted.Add(FILE_OPEN);
+  policy::Guards guards;
+  guards.types.set(FILE_OPEN);
+  guards.guarded.set(FILE_OPEN);
+  policy::Guard& guard = guards.list.emplace_back();
+  guard.of = of;
+  guard.types.set(FILE_OPEN);
+  guard.texts = {text};
+  guard.prefix = prefix;
+  return source->SetWanted(wanted, guards);
+}
+
 TEST(Tamper, ADeletedCallIsNoticedAndPutBack) {
   if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
   auto source = BpfSource::Open({});
@@ -94,18 +110,7 @@ TEST(Tamper, APathTakenFromTheFilterIsNoticedAndPutBack) {
   if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
   auto source = BpfSource::Open({});
   ASSERT_TRUE(source.ok()) << source.status();
-  policy::Wanted wanted;
-  wanted.Add(FILE_OPEN);
-  policy::Guards guards;
-  guards.types.set(FILE_OPEN);
-  guards.guarded.set(FILE_OPEN);
-  policy::Guard path;
-  path.of = policy::Guard::kPath;
-  path.types.set(FILE_OPEN);
-  path.texts = {"/srv/data/"};
-  path.prefix = true;
-  guards.list.push_back(path);
-  ASSERT_TRUE((*source)->SetWanted(wanted, guards).ok());
+  ASSERT_TRUE(WantOpens(source->get(), policy::Guard::kPath, "/srv/data/", /*prefix=*/true).ok());
   Heartbeat before, after;
   (*source)->FillHeartbeat(&before);
   event_guard key = {};
@@ -127,17 +132,7 @@ class TamperVerdicts : public ::testing::Test {
     auto source = BpfSource::Open({});
     ASSERT_TRUE(source.ok()) << source.status();
     source_ = *std::move(source);
-    policy::Wanted wanted;
-    wanted.Add(FILE_OPEN);
-    policy::Guards guards;
-    guards.types.set(FILE_OPEN);
-    guards.guarded.set(FILE_OPEN);
-    policy::Guard exe;
-    exe.of = policy::Guard::kExe;
-    exe.types.set(FILE_OPEN);
-    exe.texts = {"/usr/bin/wanted"};
-    guards.list.push_back(exe);
-    ASSERT_TRUE(source_->SetWanted(wanted, guards).ok());
+    ASSERT_TRUE(WantOpens(source_.get(), policy::Guard::kExe, "/usr/bin/wanted").ok());
     map_ = OwnMap("verdicts");
     ASSERT_GE(map_, 0);
     for (const uint32_t pid : {kFirst, kSecond}) {

@@ -150,82 +150,111 @@ class Host {
   std::unique_ptr<ledger::Ledger> ledger_;
 };
 
+// Some of what happens on a host, harmless and not.
+struct Act {
+  EventType type;
+  const char* user;
+  const char* exe;
+  std::vector<std::string> argv;
+  const char* path;
+  int64_t ret;
+  Severity severity;
+  const char* rule;
+};
+
+const Act kActs[] = {
+    {PROCESS_EXEC,
+     "alice",
+     "/usr/bin/ssh",
+     {"ssh", "backup.internal"},
+     "",
+     0,
+     SEVERITY_NONE,
+     "floor:exec"},
+    {FILE_OPEN,
+     "root",
+     "/usr/bin/head",
+     {"head", "-c", "1", "/etc/shadow"},
+     "/etc/shadow",
+     3,
+     SEVERITY_HIGH,
+     "password-hashes"},
+    {NET_CONNECT,
+     "alice",
+     "/usr/bin/curl",
+     {"curl", "https://203.0.113.7/"},
+     "",
+     0,
+     SEVERITY_LOW,
+     "outgoing"},
+    {FILE_DELETE,
+     "bob",
+     "/usr/bin/rm",
+     {"rm", "-rf", "/var/log/app"},
+     "/var/log/app/today.log",
+     0,
+     SEVERITY_MEDIUM,
+     "log-removal"},
+    {FILE_OPEN,
+     "bob",
+     "/usr/bin/cat",
+     {"cat", "/root/.ssh/id_ed25519"},
+     "/root/.ssh/id_ed25519",
+     -13,
+     SEVERITY_MEDIUM,
+     "private-keys"},
+    {FILE_CREATE,
+     "www-data",
+     "/usr/sbin/nginx",
+     {"nginx", "-g", "daemon off;"},
+     "/var/lib/nginx/body/0000000017",
+     7,
+     SEVERITY_NONE,
+     "category:file"},
+    {FILE_OPEN,
+     "mallory",
+     "/tmp/<script>alert(3)</script>",
+     {"x", "<svg onload=alert(4)>"},
+     kAttack,
+     4,
+     SEVERITY_CRITICAL,
+     "exec-from-tmp"},
+};
+
 void FillHost(Host* host) {
-  const struct {
-    EventType type;
-    const char* user;
-    const char* exe;
-    std::vector<std::string> argv;
-    const char* path;
-    int64_t ret;
-    Severity severity;
-    const char* rule;
-  } acts[] = {
-      {PROCESS_EXEC,
-       "alice",
-       "/usr/bin/ssh",
-       {"ssh", "backup.internal"},
-       "",
-       0,
-       SEVERITY_NONE,
-       "floor:exec"},
-      {FILE_OPEN,
-       "root",
-       "/usr/bin/head",
-       {"head", "-c", "1", "/etc/shadow"},
-       "/etc/shadow",
-       3,
-       SEVERITY_HIGH,
-       "password-hashes"},
-      {NET_CONNECT,
-       "alice",
-       "/usr/bin/curl",
-       {"curl", "https://203.0.113.7/"},
-       "",
-       0,
-       SEVERITY_LOW,
-       "outgoing"},
-      {FILE_DELETE,
-       "bob",
-       "/usr/bin/rm",
-       {"rm", "-rf", "/var/log/app"},
-       "/var/log/app/today.log",
-       0,
-       SEVERITY_MEDIUM,
-       "log-removal"},
-      {FILE_OPEN,
-       "bob",
-       "/usr/bin/cat",
-       {"cat", "/root/.ssh/id_ed25519"},
-       "/root/.ssh/id_ed25519",
-       -13,
-       SEVERITY_MEDIUM,
-       "private-keys"},
-      {FILE_CREATE,
-       "www-data",
-       "/usr/sbin/nginx",
-       {"nginx", "-g", "daemon off;"},
-       "/var/lib/nginx/body/0000000017",
-       7,
-       SEVERITY_NONE,
-       "category:file"},
-      {FILE_OPEN,
-       "mallory",
-       "/tmp/<script>alert(3)</script>",
-       {"x", "<svg onload=alert(4)>"},
-       kAttack,
-       4,
-       SEVERITY_CRITICAL,
-       "exec-from-tmp"},
-  };
   for (int round = 0; round < 60; ++round) {
-    for (const auto& act : acts) {
+    for (const Act& act : kActs) {
       host->Act(act.type, act.user, act.exe, act.argv, act.path, act.ret, act.severity, act.rule);
     }
     if (round == 30) host->Rotate();
   }
   host->Policy(1, 2, "inotify");
   host->Sync();
+}
+
+// A host with troubles: degraded, lossy, silent. The alarms, and the collector's own log, are there
+// too.
+void FillTroubled(Host* host, const std::string& store) {
+  host->Say(AGENT_DEGRADED, [](Record* record) {
+    record->mutable_notice()->set_what("no BPF");
+    record->mutable_notice()->set_detail("the kernel is locked down");
+  });
+  host->Say(AGENT_LOSS, [](Record* record) {
+    record->mutable_loss()->set_source("ebpf");
+    record->mutable_loss()->set_reason("ring_full");
+    record->mutable_loss()->set_count(1234);
+  });
+  host->Sync();
+  Must(WriteFileDurably(
+      Io::Real(), store, "alarms.jsonl",
+      absl::StrCat(
+          "{\"time\":\"2026-01-02T03:04:05.000000006Z\",\"kind\":\"silence\",\"origin\":\"",
+          kDeployment, "/h/", host->uuid(), "\",\"text\":\"<b>no receipt</b> asked for\"}\n",
+          "not json\n"),
+      0640));
+  Must(MakeDirectories(Io::Real(), store + "/tlog/tile/0", 0750));
+  Must(WriteFileDurably(Io::Real(), store + "/tlog", "checkpoint", "collector\n1\nAAAA\n", 0644));
+  Must(WriteFileDurably(Io::Real(), store + "/tlog/tile/0", "000", std::string(32, '\0'), 0644));
 }
 
 std::string AccessFile(const std::string& admin, const std::string& viewer, const std::string& gone,
@@ -293,26 +322,7 @@ int Run() {
   Host old(store, 3, "build-7.test.example", "audit-only");
   FillHost(&web);
   FillHost(&db);
-  old.Say(AGENT_DEGRADED, [](Record* record) {
-    record->mutable_notice()->set_what("no BPF");
-    record->mutable_notice()->set_detail("the kernel is locked down");
-  });
-  old.Say(AGENT_LOSS, [](Record* record) {
-    record->mutable_loss()->set_source("ebpf");
-    record->mutable_loss()->set_reason("ring_full");
-    record->mutable_loss()->set_count(1234);
-  });
-  old.Sync();
-  Must(WriteFileDurably(
-      Io::Real(), store, "alarms.jsonl",
-      absl::StrCat(
-          "{\"time\":\"2026-01-02T03:04:05.000000006Z\",\"kind\":\"silence\",\"origin\":\"",
-          kDeployment, "/h/", old.uuid(), "\",\"text\":\"<b>no receipt</b> asked for\"}\n",
-          "not json\n"),
-      0640));
-  Must(MakeDirectories(Io::Real(), store + "/tlog/tile/0", 0750));
-  Must(WriteFileDurably(Io::Real(), store + "/tlog", "checkpoint", "collector\n1\nAAAA\n", 0644));
-  Must(WriteFileDurably(Io::Real(), store + "/tlog/tile/0", "000", std::string(32, '\0'), 0644));
+  FillTroubled(&old, store);
   const std::string admin = MakeToken(), viewer = MakeToken(), gone = MakeToken();
   Must(WriteFileDurably(Io::Real(), dir, "console.yaml",
                         AccessFile(admin, viewer, gone, web.uuid()), 0640));

@@ -1,12 +1,11 @@
 #include "tests/e2e/host.h"
 
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/io.h"
-#include "ledger/reader.h"
+#include "tests/ledger/each_record.h"
 #include "tests/paths.h"
 
 namespace cairn {
@@ -47,19 +46,15 @@ bool Host::Start() {
 
 std::map<std::string, int> Host::ReadLog(int incarnation) const {
   std::map<std::string, int> seen;
-  auto reader = ledger::LogReader::Open(Path(absl::StrCat("log/", incarnation)));
-  EXPECT_TRUE(reader.ok()) << reader.status();
-  ledger::LoggedRecord logged;
-  for (;;) {
-    const auto end = (*reader)->Next(&logged);
-    EXPECT_TRUE(end.ok()) << end.status();
-    if (!end.ok() || *end != ledger::ReadEnd::kRecord) return seen;
+  const std::string log = Path(absl::StrCat("log/", incarnation));
+  ledger::ForEachRecord(log, [&seen](const ledger::LoggedRecord& logged) {
     ++seen[absl::StrCat("event ", logged.record->type())];
     const bool exec = logged.record->type() == PROCESS_EXEC && logged.process != nullptr;
     if (exec && logged.process->argv_size() > 1) {
       ++seen[logged.process->argv(logged.process->argv_size() - 1)];
     }
-  }
+  });
+  return seen;
 }
 
 ledger::Report Host::Verify() const {

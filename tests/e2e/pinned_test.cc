@@ -15,9 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
 #include "bpf/event_maps.h"
-#include "ledger/reader.h"
 #include "tests/e2e/host.h"
 #include "tests/e2e/numbered_load.h"
+#include "tests/ledger/each_record.h"
 
 namespace cairn {
 namespace {
@@ -77,13 +77,7 @@ class PinnedTest : public testing::Test {
   Counted Read(uint64_t made) {
     Counted counted;
     counted.times.resize(made);
-    auto reader = ledger::LogReader::Open(host_.Path("log/1"));
-    EXPECT_TRUE(reader.ok()) << reader.status();
-    ledger::LoggedRecord logged;
-    for (;;) {
-      const auto end = (*reader)->Next(&logged);
-      EXPECT_TRUE(end.ok()) << end.status();
-      if (!end.ok() || *end != ledger::ReadEnd::kRecord) return counted;
+    ledger::ForEachRecord(host_.Path("log/1"), [&](const ledger::LoggedRecord& logged) {
       const Record& record = *logged.record;
       const auto number = NumberedLoad::NumberOf(record.file().path());
       if (number.has_value() && *number < made) ++counted.times[*number];
@@ -95,7 +89,8 @@ class PinnedTest : public testing::Test {
       }
       counted.starts += record.type() == AGENT_START;
       counted.resumed += record.type() == AGENT_START && record.agent().resumed();
-    }
+    });
+    return counted;
   }
 
   // Everything; or, had a ring been full, not more missing than was declared, which may be of other

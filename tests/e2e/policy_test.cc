@@ -57,7 +57,28 @@ class PolicyE2e : public testing::Test {
   void Load(int want, const std::string& words) const {
     EXPECT_THAT(Said("policy load 2>&1", want), HasSubstr(words));
   }
+  // By `cairn`, and by cairnd itself.
+  void Refused(const std::string& words) {
+    Load(6, words);
+    host_.cairnd().Signal(SIGHUP);
+  }
+  // The rung that is reached, with an exec of its own on it.
+  void Reaches(const std::string& want) {
+    Host::Mark(absl::StrCat("rung-", marks_++));
+    for (int i = 0; i < 200 && Rung() != want; ++i) ::usleep(50'000);
+    EXPECT_EQ(Rung(), want) << "after mark " << marks_;
+    EXPECT_THAT(Said("status"), HasSubstr(want));
+  }
+  // With nothing remembered of what was in force.
+  void RestartAfresh() {
+    Stop();
+    Shell("rm -rf " + host_.Path("state"));
+    ASSERT_TRUE(host_.Start());
+  }
   void Stop() { EXPECT_EQ(host_.cairnd().Stop(SIGTERM), 0); }
+  void ExpectExplained(uint64_t sequence, const std::string& policy);
+  void ExpectHistory();
+  void ExpectSimulated();
   uint64_t SequenceOf(const std::string& rule) const {
     const std::string json = Said("events --rule " + rule + " -o json " + Log());
     const std::string key = "\"sequence\":";
@@ -72,6 +93,7 @@ class PolicyE2e : public testing::Test {
 
   Host host_;
   std::string secret_;
+  int marks_ = 0;
 };
 
 // Each rung at start and at reload; all the while what the floor wants is in the log.
@@ -80,57 +102,41 @@ TEST_F(PolicyE2e, EachRungIsSeenInStatusAndLogAndNoFloorEventIsMissing) {
   const std::string no_program =
       "\x7f"
       "ELF";
-  int marks = 0;
-  const auto rung = [&](const std::string& want) {
-    Host::Mark(absl::StrCat("rung-", marks++));
-    for (int i = 0; i < 200 && Rung() != want; ++i) ::usleep(50'000);
-    EXPECT_EQ(Rung(), want) << "after mark " << marks;
-    EXPECT_THAT(Said("status"), HasSubstr(want));
-  };
-  const auto refused = [&](const std::string& words) {  // by `cairn`, and by cairnd itself
-    Load(6, words);
-    host_.cairnd().Signal(SIGHUP);
-  };
-  const auto restart = [&] {
-    Stop();
-    Shell("rm -rf " + host_.Path("state"));
-    ASSERT_TRUE(host_.Start());
-  };
   Policy(good);
   ASSERT_TRUE(host_.Start());
-  rung("configured");
+  Reaches("configured");
   Program flow;  // of the floor's events, while files break
   flow.Start(
       {"/bin/sh", "-c", "i=0; while [ $i -lt 300 ]; do /bin/true flow-$i; i=$((i+1)); done"});
   for (int i = 0; i < 5; ++i) {
     Policy(good + "ruls: []\n");
-    refused("10.yaml:4:1: unknown key 'ruls' (did you mean 'rules'?)");
-    rung("last-known-good");
+    Refused("10.yaml:4:1: unknown key 'ruls' (did you mean 'rules'?)");
+    Reaches("last-known-good");
     Policy(good);
     Load(0, "in force");
-    rung("configured");
+    Reaches("configured");
   }
   EXPECT_EQ(flow.Wait(), 0);
   Policy(good + "ruls: []\n");
   Stop();
   ASSERT_TRUE(host_.Start());  // from its state directory
-  rung("last-known-good");
+  Reaches("last-known-good");
 
   Policy(good + "  - {id: wrong, on: [no.such]}\n");
-  restart();
-  rung("additive");
+  RestartAfresh();
+  Reaches("additive");
   Policy(good);
   Load(0, "in force");
-  rung("configured");
+  Reaches("configured");
 
   Policy(no_program);
-  restart();
-  rung("floor");
-  refused("10.yaml:1:1:");
-  rung("floor");
+  RestartAfresh();
+  Reaches("floor");
+  Refused("10.yaml:1:1:");
+  Reaches("floor");
   Policy(good + "  - {id: wrong, on: [no.such]}\n");
-  refused("no event 'no.such'");
-  rung("additive");
+  Refused("no event 'no.such'");
+  Reaches("additive");
   Stop();
 
   const std::string rejected = Said("events --type agent.policy_rejected -o json " + Log());
@@ -139,7 +145,7 @@ TEST_F(PolicyE2e, EachRungIsSeenInStatusAndLogAndNoFloorEventIsMissing) {
   }
   EXPECT_EQ(host_.Verify().verdict, ledger::Verdict::kOk);
   auto seen = host_.ReadLog();
-  for (int i = 0; i < marks; ++i) EXPECT_EQ(seen[absl::StrCat("rung-", i)], 1) << i;
+  for (int i = 0; i < marks_; ++i) EXPECT_EQ(seen[absl::StrCat("rung-", i)], 1) << i;
   for (int i = 0; i < 300; ++i) EXPECT_EQ(seen[absl::StrCat("flow-", i)], 1) << i;
   EXPECT_GE(seen[absl::StrCat("event ", AGENT_DEGRADED)], 3);
 }
@@ -176,18 +182,10 @@ TEST_F(PolicyE2e, WhatFitsNoBlockIsQuarantinedAndNothingStops) {
   EXPECT_EQ(seen[absl::StrCat("event ", AGENT_STORAGE_FAULT)], 0);
 }
 
-TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
-  Policy(absl::StrCat(kHead, "rules:\n", Rule("secret-read")));
-  ASSERT_TRUE(host_.Start());
-  Shell(absl::StrCat("i=0; while [ $i -lt 1500 ]; do read x < ", secret_, "; i=$((i+1)); done"));
-  Shell("cat " + secret_);
-  const std::string second = absl::StrCat(kHead, "rules:\n", Rule("secret-read"), Rule("second"));
-  Policy(second);
-  Load(0, "in force: generation 2");
-  Stop();
-
+// Record `sequence` of the log, wanted by the rule secret-read; `policy` is what cairnd has in
+// force.
+void PolicyE2e::ExpectExplained(uint64_t sequence, const std::string& policy) {
   const std::string from = " --log " + Log();
-  const uint64_t sequence = SequenceOf("secret-read");
   std::string text = Said(absl::StrCat("policy explain ", sequence, from));
   EXPECT_THAT(text, HasSubstr(absl::StrCat("\"sequence\":", sequence)));
   EXPECT_THAT(text, HasSubstr("why it was recorded (policy generation 1): "));
@@ -198,7 +196,7 @@ TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
   EXPECT_EQ(Said(absl::StrCat("policy explain ", sequence, " 2>", host_.Path("messages"))), text);
   EXPECT_THAT(ledger::ReadAll(host_.Path("messages")), HasSubstr("did you mean 'rules'?"));
   EXPECT_THAT(ledger::ReadAll(host_.Path("messages")), HasSubstr("instead: last-known-good\n"));
-  Policy(second);
+  Policy(policy);
   host_.Write("candidate.yaml",
               absl::StrCat(kHead,
                            "rules:\n  - {id: other, on: [file.open], when: 'file.path == "
@@ -210,17 +208,22 @@ TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
   EXPECT_THAT(text, HasSubstr("not recorded: nothing asks for it"));
   EXPECT_THAT(Said("policy explain 99999999" + from + " 2>&1", 3), HasSubstr("no record 99999999"));
   Said("policy explain abc" + from + " 2>/dev/null", 5);
+}
 
-  text = Said("policy history " + Log());
+void PolicyE2e::ExpectHistory() {
+  const std::string text = Said("policy history " + Log());
   EXPECT_THAT(text, HasSubstr("agent.policy_loaded  configured"));
   EXPECT_THAT(text, HasSubstr("by start"));
   EXPECT_THAT(text, HasSubstr("by control"));
   EXPECT_THAT(text, HasSubstr("added rule second"));
   EXPECT_THAT(text, HasSubstr(absl::StrCat(" ", ProgramPath("cairn"), "\n")));
+}
 
+// The candidate instead of what recorded the log.
+void PolicyE2e::ExpectSimulated() {
   const std::string simulate =
-      absl::StrCat("policy simulate", from, " ", host_.Path("candidate.yaml"));
-  text = Said(simulate + " 2>" + host_.Path("messages"));
+      absl::StrCat("policy simulate --log ", Log(), " ", host_.Path("candidate.yaml"));
+  const std::string text = Said(simulate + " 2>" + host_.Path("messages"));
   EXPECT_THAT(text, testing::ContainsRegex("secret-read +1,?501 +0\n"));
   EXPECT_THAT(text, testing::ContainsRegex("/cat +[0-9]+ +[0-9]+\n"));
   EXPECT_THAT(text, testing::ContainsRegex("floor:own-files +([0-9]+) +[1-9]"))
@@ -234,6 +237,20 @@ TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
             0);
   EXPECT_THAT(shown, HasSubstr("simulate ["));
   EXPECT_EQ(ledger::ReadAll(host_.Path("out")), text) << "the same with and without a terminal";
+}
+
+TEST_F(PolicyE2e, ALogIsExplainedItsChangesToldAndACandidateSimulated) {
+  Policy(absl::StrCat(kHead, "rules:\n", Rule("secret-read")));
+  ASSERT_TRUE(host_.Start());
+  Shell(absl::StrCat("i=0; while [ $i -lt 1500 ]; do read x < ", secret_, "; i=$((i+1)); done"));
+  Shell("cat " + secret_);
+  const std::string second = absl::StrCat(kHead, "rules:\n", Rule("secret-read"), Rule("second"));
+  Policy(second);
+  Load(0, "in force: generation 2");
+  Stop();
+  ExpectExplained(SequenceOf("secret-read"), second);
+  ExpectHistory();
+  ExpectSimulated();
 }
 
 std::string FileHash(const std::string& path) {

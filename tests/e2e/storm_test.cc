@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "ledger/block.h"
 #include "ledger/frame.h"
-#include "ledger/reader.h"
 #include "tests/e2e/host.h"
 #include "tests/e2e/numbered_load.h"
+#include "tests/ledger/each_record.h"
 
 namespace cairn {
 namespace {
@@ -36,13 +36,7 @@ struct Storm {
 Storm Read(const std::string& log, uint64_t made) {
   Storm storm;
   storm.times.resize(made);
-  auto reader = ledger::LogReader::Open(log);
-  EXPECT_TRUE(reader.ok()) << reader.status();
-  ledger::LoggedRecord logged;
-  for (;;) {
-    const auto end = (*reader)->Next(&logged);
-    EXPECT_TRUE(end.ok()) << end.status();
-    if (!end.ok() || *end != ledger::ReadEnd::kRecord) return storm;
+  ledger::ForEachRecord(log, [&](const ledger::LoggedRecord& logged) {
     const Record& record = *logged.record;
     if (record.has_policy()) {
       const PolicyChange& change = record.policy();
@@ -54,14 +48,15 @@ Storm Read(const std::string& log, uint64_t made) {
     }
     if (record.loss().type() == FILE_OPEN) storm.lost += record.loss().count();
     const auto number = NumberedLoad::NumberOf(record.file().path());
-    if (!number.has_value() || *number >= made) continue;
+    if (!number.has_value() || *number >= made) return;
     ++storm.times[*number];
     const auto digest = storm.digest_of.find(logged.policy_generation);
     EXPECT_NE(digest, storm.digest_of.end()) << "judged by a policy that was not told yet";
     for (const absl::string_view rule : logged.rules) {
       storm.rules[digest->second].insert(std::string(rule));
     }
-  }
+  });
+  return storm;
 }
 
 // How many generations took effect; each after the record of its change was committed.

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "ledger/reader.h"
 #include "tests/e2e/host.h"
+#include "tests/ledger/each_record.h"
 #include "tests/paths.h"
 
 namespace cairn {
@@ -38,17 +38,11 @@ TEST(Suspend, IsRecordedAndBeginsANewEpoch) {
 
   std::vector<std::string> told;
   uint64_t epoch = 0;
-  auto reader = ledger::LogReader::Open(host.Path("log/1"));
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  ledger::LoggedRecord logged;
-  for (;;) {
-    const auto end = (*reader)->Next(&logged);
-    ASSERT_TRUE(end.ok()) << end.status();
-    if (*end != ledger::ReadEnd::kRecord) break;
-    if (logged.record->type() != AGENT_SUSPEND) continue;
+  ledger::ForEachRecord(host.Path("log/1"), [&](const ledger::LoggedRecord& logged) {
+    if (logged.record->type() != AGENT_SUSPEND) return;
     told.push_back(logged.record->notice().detail());
     epoch = logged.epoch;
-  }
+  });
   // A minute, but for the moment between the two clocks' readings.
   EXPECT_THAT(told, testing::ElementsAre(testing::ContainsRegex("suspended for (59|60) s")));
   EXPECT_EQ(epoch, 0u) << "the record of it is the last but one of the old epoch";

@@ -22,8 +22,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/fd.h"
-#include "ledger/reader.h"
 #include "tests/e2e/host.h"
+#include "tests/ledger/each_record.h"
 
 namespace cairn {
 namespace {
@@ -119,17 +119,12 @@ class TamperTest : public testing::Test {
   // What each agent.tamper_attempt says, and how severe it is.
   std::vector<std::string> Tampering() {
     std::vector<std::string> told;
-    auto reader = ledger::LogReader::Open(host_.Path("log/1"));
-    EXPECT_TRUE(reader.ok()) << reader.status();
-    ledger::LoggedRecord logged;
-    for (;;) {
-      const auto end = (*reader)->Next(&logged);
-      EXPECT_TRUE(end.ok()) << end.status();
-      if (!end.ok() || *end != ledger::ReadEnd::kRecord) return told;
-      if (logged.record->type() != AGENT_TAMPER_ATTEMPT) continue;
+    ledger::ForEachRecord(host_.Path("log/1"), [&told](const ledger::LoggedRecord& logged) {
+      if (logged.record->type() != AGENT_TAMPER_ATTEMPT) return;
       EXPECT_EQ(logged.record->severity(), SEVERITY_CRITICAL);
       told.push_back(logged.record->notice().detail());
-    }
+    });
+    return told;
   }
 
   Host host_;

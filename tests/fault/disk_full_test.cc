@@ -16,8 +16,8 @@
 #include "absl/time/time.h"
 #include "agent/room_keeper.h"
 #include "base/io.h"
-#include "ledger/reader.h"
 #include "ledger/segments.h"
+#include "tests/ledger/each_record.h"
 #include "tests/ledger/test_log.h"
 
 namespace cairn::agent {
@@ -155,13 +155,7 @@ class DiskFullTest : public testing::Test {
   };
   Seen ReadBack() {
     Seen seen;
-    auto reader = ledger::LogReader::Open(LogDir());
-    EXPECT_TRUE(reader.ok()) << reader.status();
-    ledger::LoggedRecord logged;
-    for (;;) {
-      const auto end = (*reader)->Next(&logged);
-      EXPECT_TRUE(end.ok()) << end.status();
-      if (!end.ok() || *end != ledger::ReadEnd::kRecord) return seen;
+    ledger::ForEachRecord(LogDir(), [&seen](const ledger::LoggedRecord& logged) {
       const Record& record = *logged.record;
       ++seen.records[record.type()];
       if (record.has_loss()) seen.declared_lost[record.loss().type()] += record.loss().count();
@@ -169,7 +163,8 @@ class DiskFullTest : public testing::Test {
         const std::string& detail = record.notice().detail();
         seen.steps.push_back(detail.substr(0, detail.find(' ')));
       }
-    }
+    });
+    return seen;
   }
 
   ledger::TempDir dir_;

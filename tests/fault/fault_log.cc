@@ -5,8 +5,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "ledger/reader.h"
 #include "ledger/segments.h"
+#include "tests/ledger/each_record.h"
 
 namespace cairn::ledger {
 namespace {
@@ -18,20 +18,14 @@ struct Found {
 
 Found ReadNumbers(const std::string& dir) {
   Found found;
-  auto reader = LogReader::Open(dir);
-  EXPECT_TRUE(reader.ok()) << reader.status();
-  LoggedRecord record;
-  while (reader.ok()) {
-    const auto end = (*reader)->Next(&record);
-    EXPECT_TRUE(end.ok()) << end.status();
-    if (!end.ok() || *end != ReadEnd::kRecord) break;
+  ForEachRecord(dir, [&found](const LoggedRecord& record) {
     found.recovery = found.recovery || record.record->type() == AGENT_RECOVERY;
     absl::string_view path = record.record->file().path();
     uint64_t number = 0;
     if (absl::ConsumePrefix(&path, "/n/") && absl::SimpleAtoi(path, &number)) {
       found.numbers.push_back(number);
     }
-  }
+  });
   return found;
 }
 

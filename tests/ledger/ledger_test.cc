@@ -7,24 +7,20 @@
 #include "absl/strings/str_cat.h"
 #include "ledger/reader.h"
 #include "ledger/segments.h"
+#include "tests/ledger/each_record.h"
 #include "tests/ledger/test_log.h"
 
 namespace cairn::ledger {
 namespace {
 
 std::vector<std::string> Paths(const std::string& dir) {
-  auto reader = LogReader::Open(dir);
-  EXPECT_TRUE(reader.ok()) << reader.status();
   std::vector<std::string> paths;
-  LoggedRecord record;
   uint64_t sequence = 0;
-  for (;;) {
-    const auto end = (*reader)->Next(&record);
-    EXPECT_TRUE(end.ok()) << end.status();
-    if (!end.ok() || *end != ReadEnd::kRecord) return paths;
+  ForEachRecord(dir, [&](const LoggedRecord& record) {
     EXPECT_EQ(record.sequence, sequence++);
     if (record.record->type() == FILE_OPEN) paths.push_back(record.record->file().path());
-  }
+  });
+  return paths;
 }
 
 TEST(Ledger, ClosedLogIsOkThroughItsEnd) {

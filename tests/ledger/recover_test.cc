@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "ledger/reader.h"
 #include "ledger/segments.h"
+#include "tests/ledger/each_record.h"
 #include "tests/ledger/test_log.h"
 
 namespace cairn::ledger {
@@ -27,30 +30,21 @@ void MakeCrashed(TestLog* log) {
 }
 
 size_t CountOpens(const std::string& dir, absl::string_view prefix) {
-  auto reader = LogReader::Open(dir);
   size_t count = 0;
-  LoggedRecord record;
-  while (true) {
-    const auto end = (*reader)->Next(&record);
-    EXPECT_TRUE(end.ok()) << end.status();
-    if (!end.ok() || *end != ReadEnd::kRecord) return count;
-    if (record.record->file().path().compare(0, prefix.size(), prefix.data(), prefix.size()) == 0 &&
-        record.record->type() == FILE_OPEN) {
-      ++count;
-    }
-  }
+  ForEachRecord(dir, [&](const LoggedRecord& record) {
+    count += record.record->type() == FILE_OPEN &&
+             absl::StartsWith(record.record->file().path(), prefix);
+  });
+  return count;
 }
 
 bool HasRecovery(const std::string& dir, Recovery* out) {
-  auto reader = LogReader::Open(dir);
-  LoggedRecord record;
-  while (*(*reader)->Next(&record) == ReadEnd::kRecord) {
-    if (record.record->type() == AGENT_RECOVERY) {
-      *out = record.record->recovery();
-      return true;
-    }
-  }
-  return false;
+  bool found = false;
+  ForEachRecord(dir, [&](const LoggedRecord& record) {
+    if (record.record->type() != AGENT_RECOVERY || std::exchange(found, true)) return;
+    *out = record.record->recovery();
+  });
+  return found;
 }
 
 TEST(Recover, CleanStopNeedsNoRecovery) {

@@ -8,6 +8,7 @@
 #include "ledger/format.h"
 #include "ledger/incarnation.h"
 #include "ledger/reader.h"
+#include "tests/ledger/each_record.h"
 #include "tests/ledger/test_log.h"
 
 namespace cairn::ledger {
@@ -37,15 +38,11 @@ class RotationTest : public testing::Test {
 
   // How many agent.key_rotated records an incarnation holds.
   int Rotations(int incarnation) {
-    auto reader = LogReader::Open(absl::StrCat(dir_.path(), "/", incarnation));
-    EXPECT_TRUE(reader.ok());
     int count = 0;
-    LoggedRecord record;
-    for (;;) {
-      const auto end = (*reader)->Next(&record);
-      if (!end.ok() || *end != ReadEnd::kRecord) return count;
+    ForEachRecord(absl::StrCat(dir_.path(), "/", incarnation), [&](const LoggedRecord& record) {
       count += record.record->type() == AGENT_KEY_ROTATED ? 1 : 0;
-    }
+    });
+    return count;
   }
 
   TempDir dir_;

@@ -111,17 +111,11 @@ class CloneTest : public ::testing::Test {
     });
   }
   collector::Peer PeerAt(const std::string& address) const {
-    return {.address = address, .uris = {absl::StrCat("cairn://", kDeployment, "/h/", kUuid)}};
+    collector::Peer peer = site_.HostPeer();
+    peer.address = address;
+    return peer;
   }
-  std::string Hello() const {
-    wire::Frame frame;
-    frame.mutable_hello()->set_version(wire::kVersion);
-    frame.mutable_hello()->set_origin(site_.host.origin());
-    frame.mutable_hello()->set_log_key(site_.host.key().ToString());
-    std::string out;
-    wire::AppendFrame(frame, &out);
-    return out;
-  }
+  std::string Hello() const { return Bytes(site_.Hello()); }
   static wire::Refusal::Code Refused(const std::string& out) {
     wire::FrameParser parser;
     parser.Add(out);
@@ -189,12 +183,10 @@ TEST_F(CloneTest, AHostOverItsRateIsNotReadForAWhileAndThenGoesOn) {
   std::string out;
   ASSERT_TRUE(session.OnBytes(Hello(), &out));
   EXPECT_LE(session.read_after(), now_);
-  const std::string segment = ledger::ReadAll(site_.host.dir() + "/" + ledger::SegmentName(0));
+  const std::string segment = site_.FirstSegment();
   wire::Frame append;
   append.mutable_append()->set_data(segment);
-  std::string bytes;
-  wire::AppendFrame(append, &bytes);
-  ASSERT_TRUE(session.OnBytes(bytes, &out));
+  ASSERT_TRUE(session.OnBytes(Bytes(append), &out));
   ASSERT_GT(segment.size(), 1000u);
   const absl::Duration wait = absl::Seconds(static_cast<double>(segment.size()) / 1000 - 1);
   EXPECT_GT(session.read_after(), now_ + wait - absl::Seconds(1));

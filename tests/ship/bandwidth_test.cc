@@ -10,9 +10,10 @@ namespace {
 
 constexpr uint64_t kPiece = 256 << 10;
 
-// More than three pieces of log, which do not compress away.
+// More than three pieces of log, which do not compress away, on a host that is not connected yet.
 void WriteMuch(Site* site) {
-  while (ledger::ReadAll(site->host.dir() + "/" + ledger::SegmentName(0)).size() < 4 * kPiece) {
+  site->host.Open();
+  while (site->FirstSegment().size() < 4 * kPiece) {
     site->host.Append(10000);
     site->host.Sync();
   }
@@ -22,12 +23,11 @@ void WriteMuch(Site* site) {
 // a piece in debt at the end.
 TEST(Bandwidth, ALimitHolds) {
   Site site;
-  site.host.Open();
   WriteMuch(&site);
   site.StartCollector();
   shipper::ShipperOptions options = site.ShipperOptions();
   options.bytes_per_second = 2 * kPiece;
-  const uint64_t bytes = ledger::ReadAll(site.host.dir() + "/" + ledger::SegmentName(0)).size();
+  const uint64_t bytes = site.FirstSegment().size();
   const absl::Time start = absl::Now();
   ASSERT_TRUE(site.ShipAll(options, absl::Seconds(60)));
   EXPECT_GE(absl::Now() - start, absl::Seconds(static_cast<double>(bytes - 2 * kPiece) /
@@ -37,7 +37,6 @@ TEST(Bandwidth, ALimitHolds) {
 
 TEST(Bandwidth, AnUrgentRecordIsNotHeldBackNorWhatStandsBeforeIt) {
   Site site;
-  site.host.Open();
   WriteMuch(&site);
   site.StartCollector();
   shipper::ShipperOptions options = site.ShipperOptions();
@@ -53,7 +52,6 @@ TEST(Bandwidth, AnUrgentRecordIsNotHeldBackNorWhatStandsBeforeIt) {
 
 TEST(BandwidthLimit, AsksTheBucketBehindTheNewestUrgentRecordAlone) {
   Site site;
-  site.host.Open();
   WriteMuch(&site);
   site.host.Append(1, /*urgent=*/true);
   site.host.Append(100);

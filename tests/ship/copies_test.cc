@@ -193,7 +193,8 @@ std::multimap<std::string, std::string> JournalFields(absl::string_view entry) {
 TEST(Copies, GoToTheJournalsSocket) {
   if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0 ||
       ::mount("cairn", "/run", "tmpfs", 0, "size=1m") != 0) {
-    GTEST_SKIP() << "needs a mount namespace, hence root: " << std::strerror(errno);
+    GTEST_SKIP() << "SKIPPED: the journal's socket takes a mount namespace, hence root: "
+                 << std::strerror(errno);
   }
   std::filesystem::create_directories("/run/systemd/journal");
   SyslogReceiver journal = SyslogReceiver::Unix("/run/systemd/journal/socket");

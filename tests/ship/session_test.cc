@@ -25,22 +25,8 @@ class SessionTest : public ::testing::Test {
     site_.StartCollector();
   }
 
-  collector::Peer HostPeer(const std::string& uuid = kUuid) const {
-    return {.address = "test", .uris = {absl::StrCat("cairn://", kDeployment, "/h/", uuid)}};
-  }
-  wire::Frame Hello() const {
-    wire::Frame frame;
-    frame.mutable_hello()->set_version(wire::kVersion);
-    frame.mutable_hello()->set_origin(site_.host.origin());
-    frame.mutable_hello()->set_log_key(site_.host.key().ToString());
-    frame.mutable_hello()->set_checkpoint(*ReadNote());
-    return frame;
-  }
-  static std::string Bytes(const wire::Frame& frame) {
-    std::string out;
-    wire::AppendFrame(frame, &out);
-    return out;
-  }
+  collector::Peer HostPeer(const std::string& uuid = kUuid) const { return site_.HostPeer(uuid); }
+  wire::Frame Hello() const { return site_.Hello(); }
   static wire::Frame Append(uint64_t epoch, uint64_t offset, const std::string& data) {
     wire::Frame frame;
     frame.mutable_append()->set_epoch(epoch);
@@ -74,14 +60,7 @@ class SessionTest : public ::testing::Test {
   wire::Refusal::Code Send(const std::vector<wire::Frame>& frames) {
     return Send(frames, HostPeer());
   }
-  std::string Segment() const {
-    return ledger::ReadAll(site_.host.dir() + "/" + ledger::SegmentName(0));
-  }
-
-  absl::StatusOr<std::string> ReadNote() const {
-    const auto file = ledger::ReadCheckpointFile(site_.host.dir());
-    return file.ok() ? absl::StatusOr<std::string>(file->note) : file.status();
-  }
+  std::string Segment() const { return site_.FirstSegment(); }
 
   Site site_;
 };
@@ -90,6 +69,24 @@ TEST_F(SessionTest, TheCertificateMustNameTheHostOfTheOrigin) {
   EXPECT_EQ(Send({Hello()}), wire::Refusal::UNKNOWN_CODE);
   EXPECT_EQ(Send({Hello()}, HostPeer(kOtherUuid)), wire::Refusal::IDENTITY);
   EXPECT_EQ(Send({Hello()}, {.address = "test"}), wire::Refusal::IDENTITY);
+}
+
+TEST_F(SessionTest, ASizeThatIsStatedTwiceIsReceiptedOnce) {
+  const std::string once = Segment();
+  site_.host.Sync();  // COMMIT and CHECKPOINT once more, of nothing new
+  const std::string twice = Segment();
+  ASSERT_GT(twice.size(), once.size());
+  Session session(site_.core(), HostPeer());
+  std::string out;
+  ASSERT_TRUE(session.OnBytes(Bytes(Hello()), &out));
+  for (const wire::Frame& append :
+       {Append(0, 0, once), Append(0, once.size(), twice.substr(once.size()))}) {
+    ASSERT_TRUE(session.OnBytes(Bytes(append), &out));
+    ASSERT_TRUE(session.Commit(&out));
+  }
+  int receipts = 0;
+  for (const wire::Frame& frame : Frames(out)) receipts += frame.has_receipt();
+  EXPECT_EQ(receipts, 1);
 }
 
 TEST_F(SessionTest, OriginsThatAreNotOursAreRefused) {

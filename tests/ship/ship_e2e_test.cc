@@ -88,21 +88,11 @@ TEST(ShipE2e, AReceiptThatIsLostComesWithTheNextWelcomeAndNothingIsSentAgain) {
   site.host.Sync();
   site.StartCollector();
   {
-    collector::Session session(
-        site.core(),
-        {.address = "test", .uris = {absl::StrCat("cairn://", kDeployment, "/h/", kUuid)}});
-    wire::Frame hello;
-    hello.mutable_hello()->set_version(wire::kVersion);
-    hello.mutable_hello()->set_origin(site.host.origin());
-    hello.mutable_hello()->set_log_key(site.host.key().ToString());
+    collector::Session session(site.core(), site.HostPeer());
     wire::Frame append;
-    append.mutable_append()->set_data(
-        ledger::ReadAll(site.host.dir() + "/" + ledger::SegmentName(0)));
-    std::string bytes;
-    wire::AppendFrame(hello, &bytes);
-    wire::AppendFrame(append, &bytes);
+    append.mutable_append()->set_data(site.FirstSegment());
     std::string lost;
-    ASSERT_TRUE(session.OnBytes(bytes, &lost));
+    ASSERT_TRUE(session.OnBytes(Bytes(site.Hello()) + Bytes(append), &lost));
     ASSERT_TRUE(session.Commit(&lost));
   }
   const uint64_t stored = site.core()->counters()->bytes;

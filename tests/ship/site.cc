@@ -14,6 +14,12 @@
 
 namespace cairn::ship {
 
+std::string Bytes(const wire::Frame& frame) {
+  std::string out;
+  wire::AppendFrame(frame, &out);
+  return out;
+}
+
 HostWriter::HostWriter(std::string dir, std::string uuid, uint8_t key_seed)
     : dir_(std::move(dir)),
       origin_(absl::StrCat(kDeployment, "/h/", uuid, "/1")),
@@ -165,6 +171,25 @@ bool Site::ShipAll(shipper::ShipperOptions options, absl::Duration within) {
   (*shipper)->Stop();
   runs.join();
   return shipped;
+}
+
+collector::Peer Site::HostPeer(const std::string& uuid) const {
+  return {.address = "test", .uris = {absl::StrCat("cairn://", kDeployment, "/h/", uuid)}};
+}
+
+wire::Frame Site::Hello() const {
+  wire::Frame frame;
+  frame.mutable_hello()->set_version(wire::kVersion);
+  frame.mutable_hello()->set_origin(host.origin());
+  frame.mutable_hello()->set_log_key(host.key().ToString());
+  const auto file = ledger::ReadCheckpointFile(host.dir());
+  EXPECT_TRUE(file.ok()) << file.status();
+  if (file.ok()) frame.mutable_hello()->set_checkpoint(file->note);
+  return frame;
+}
+
+std::string Site::FirstSegment() const {
+  return ledger::ReadAll(host.dir() + "/" + ledger::SegmentName(0));
 }
 
 ::testing::AssertionResult Site::StoreMatches(bool whole) const {

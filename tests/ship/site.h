@@ -12,6 +12,7 @@
 #include "agent/shipper/shipper.h"
 #include "collector/core.h"
 #include "collector/server.h"
+#include "collector/session.h"
 #include "ledger/ledger.h"
 #include "tests/ledger/test_log.h"
 
@@ -20,6 +21,8 @@ namespace cairn::ship {
 inline constexpr char kDeployment[] = "test.example";
 inline constexpr char kUuid[] = "00000000-0000-4000-8000-000000000001";
 inline constexpr char kOtherUuid[] = "00000000-0000-4000-8000-000000000002";
+
+std::string Bytes(const wire::Frame& frame);
 
 // A host's log, written by the real ledger with the real clocks.
 class HostWriter {
@@ -74,6 +77,10 @@ class Site {
   collector::Core* core() { return core_.get(); }
   int port() const { return server_->port(); }
   collector::Server* server() { return server_.get(); }
+  // For sessions without a network: who the host's certificate names, and how it begins.
+  collector::Peer HostPeer(const std::string& uuid = kUuid) const;
+  wire::Frame Hello() const;
+  std::string FirstSegment() const;
   // Every segment of the store is, byte for byte, a prefix of the host's; `whole`: the same.
   ::testing::AssertionResult StoreMatches(bool whole) const;
   ledger::Report VerifyStore() const;

@@ -15,12 +15,6 @@ namespace {
 
 using collector::Session;
 
-std::string Bytes(const wire::Frame& frame) {
-  std::string out;
-  wire::AppendFrame(frame, &out);
-  return out;
-}
-
 wire::Frame KeepAlive(bool reply) {
   wire::Frame frame;
   frame.mutable_keep_alive()->set_nonce(1);
@@ -45,21 +39,11 @@ class SlowHost : public ::testing::Test {
       options->host_bytes_per_second = bytes_per_second;
     });
   }
-  collector::Peer Peer() const {
-    return {.address = "10.0.0.1:1", .uris = {absl::StrCat("cairn://", kDeployment, "/h/", kUuid)}};
-  }
-  std::string Hello() const {
-    wire::Frame frame;
-    frame.mutable_hello()->set_version(wire::kVersion);
-    frame.mutable_hello()->set_origin(site_.host.origin());
-    frame.mutable_hello()->set_log_key(site_.host.key().ToString());
-    frame.mutable_hello()->set_checkpoint(ledger::ReadCheckpointFile(site_.host.dir())->note);
-    return Bytes(frame);
-  }
+  collector::Peer Peer() const { return site_.HostPeer(); }
+  std::string Hello() const { return Bytes(site_.Hello()); }
   std::string WholeLog() const {
     wire::Frame frame;
-    frame.mutable_append()->set_data(
-        ledger::ReadAll(site_.host.dir() + "/" + ledger::SegmentName(0)));
+    frame.mutable_append()->set_data(site_.FirstSegment());
     return Bytes(frame);
   }
   // How long the session lives when `each` is sent every second; 300 s at most.
