@@ -96,15 +96,21 @@ void Daemon::HandleSignals() {
   }
 }
 
-// What was handed out is settled once it is written: a kill before that leaves it in the rings.
+// Between two drains a write may wait its millisecond, but not for rings that need their room back.
 void Daemon::DrainAll() {
   do {
     if (Drain() > 0) {
       ledger_->Flush();
       (void)ledger_->Tick();
     }
-    capture_->Settle();
+    if (capture_->more()) ledger_->Write();
+    SettleWritten();
   } while (capture_->more());
+}
+
+// What was handed out is settled once it is written: a kill before that leaves it in the rings.
+void Daemon::SettleWritten() {
+  if (!ledger_->unwritten()) capture_->Settle();
 }
 
 size_t Daemon::Drain() {
@@ -149,6 +155,7 @@ void Daemon::DoWhatIsDue() {
   const uint64_t reload_ns = reloader_->Poll(now_ns);
   if (recorder_->faulty()) recorder_->RetryAfterFault();
   const absl::Duration next = std::clamp(ledger_->Tick(), absl::ZeroDuration(), absl::Hours(1));
+  SettleWritten();
   next_due_ns_ =
       std::min(now_ns + static_cast<uint64_t>(absl::ToInt64Nanoseconds(next)), reload_ns);
 }

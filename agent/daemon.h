@@ -52,6 +52,7 @@ class Daemon {
   void Wait();
   void HandleSignals();
   void DrainAll();
+  void SettleWritten();
   size_t Drain();
   void CheckReceipts();
   void DoWhatIsDue();

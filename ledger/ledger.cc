@@ -219,6 +219,11 @@ void Ledger::WriteOut(uint64_t now_ns) {
 
 void Ledger::Flush() { FinishBlock(); }
 
+void Ledger::Write() {
+  FinishBlock();
+  WriteOut(Now());
+}
+
 void Ledger::SetPolicy(uint64_t generation, absl::string_view digest) {
   CloseBlock();
   policy_generation_ = generation;

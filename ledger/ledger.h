@@ -99,6 +99,14 @@ class Ledger {
   // Closes the open block. Call when the rings are drained, then Tick.
   void Flush();
 
+  // Writes what Tick would leave in memory for a millisecond.
+  void Write();
+  // Does a kill now take along anything that was appended? Not said of a storage fault, under which
+  // all waits in memory until it passes.
+  bool unwritten() const {
+    return fault_.ok() && (!builder_.empty() || backlog_.unwritten_bytes() != 0);
+  }
+
   // Hashes, chains and tags the closed blocks, writes them, does what time has made due (block,
   // commit, checkpoint, epoch, another try after a fault) and returns when to call again at the
   // latest. Call after each drain: no more than four blocks wait for it to be chained, and what is

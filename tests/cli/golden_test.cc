@@ -244,7 +244,7 @@ TEST_P(Golden, PrintsWhatItDid) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace cairn

@@ -23,8 +23,8 @@ NumberedLoad::NumberedLoad() {
     uint64_t count = 0;
     char byte;
     while (read(stop[0], &byte, 1) != 0) {
-      for (int i = 0; i < 20; ++i) (void)!open(absl::StrCat(prefix, count++).c_str(), O_RDONLY);
-      usleep(5000);
+      for (int i = 0; i < 2; ++i) (void)!open(absl::StrCat(prefix, count++).c_str(), O_RDONLY);
+      usleep(400);
     }
     (void)!write(made[1], &count, sizeof(count));
     _exit(0);

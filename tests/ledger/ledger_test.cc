@@ -97,6 +97,31 @@ TEST(Ledger, BlocksThatCloseBetweenTwoTicksAreChainedInOrder) {
   }
 }
 
+// Whoever handed a record over may forget it only then: a kill takes what is in memory.
+TEST(Ledger, SaysWhatAKillWouldTake) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  EXPECT_FALSE(log.ledger->unwritten());
+  const auto take = [&log](const std::string& path) {
+    EXPECT_TRUE(log.Append(path).ok());
+    EXPECT_TRUE(log.ledger->unwritten());
+    log.ledger->Flush();
+    log.ledger->Tick();
+  };
+  *log.clock_ns += 1'000'000'000;
+  take("/after a while");
+  EXPECT_FALSE(log.ledger->unwritten());
+  take("/at once again");  // its write waits
+  EXPECT_TRUE(log.ledger->unwritten());
+  EXPECT_THAT(Paths(log.dir.path()), testing::ElementsAre("/after a while"));
+  log.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(log.ledger->unwritten());
+  take("/and again");
+  log.ledger->Write();
+  EXPECT_FALSE(log.ledger->unwritten());
+  EXPECT_EQ(Paths(log.dir.path()).size(), 3u);
+}
+
 TEST(Ledger, UrgentRecordIsVouchedForAtOnceOthersWithinHalfASecond) {
   TestLog log;
   ASSERT_TRUE(log.Open().ok());

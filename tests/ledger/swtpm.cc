@@ -2,13 +2,16 @@
 
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/fd.h"
 
 extern char** environ;
 
@@ -16,6 +19,15 @@ namespace cairn::ledger {
 namespace {
 
 constexpr char kSwtpm[] = "/usr/bin/swtpm";
+
+// Its socket is there before it listens.
+bool Answers(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+}
 
 }  // namespace
 
@@ -40,7 +52,7 @@ Swtpm::Swtpm(const std::string& dir) : path_(absl::StrCat(dir, "/swtpm.sock")) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   if (::posix_spawn(&pid_, kSwtpm, nullptr, nullptr, argv.data(), environ) != 0) pid_ = -1;
-  for (int i = 0; i < 1000 && !std::filesystem::exists(path_); ++i) ::usleep(10'000);
+  for (int i = 0; i < 1000 && !Answers(path_); ++i) ::usleep(10'000);
 }
 
 Swtpm::~Swtpm() {

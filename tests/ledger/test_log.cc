@@ -96,7 +96,7 @@ absl::Status TestLog::Append(const std::string& path, uint32_t pid, bool urgent)
 
 void TestLog::Advance(absl::Duration by) {
   *clock_ns += static_cast<uint64_t>(absl::ToInt64Nanoseconds(by));
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 20'000; ++i) {  // a commit on a busy disk may take seconds
     if (ledger->Tick() > absl::Milliseconds(1)) return;
     ::usleep(100);
   }

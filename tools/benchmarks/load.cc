@@ -1,7 +1,8 @@
 // What `tools/bench` has a machine do: each worker does COUNT acts and counts them itself.
 //
-//   bench_load KIND COUNT WORKERS    KIND: openclose, rdwr, files, spawn, getppid
+//   bench_load KIND COUNT WORKERS [RATE]    KIND: openclose, rdwr, files, spawn, getppid
 //
+// RATE: at most so many acts a second of each worker.
 // Prints one JSON line: acts done, wall and CPU seconds of all workers.
 #include <fcntl.h>
 #include <spawn.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -38,6 +40,8 @@ void ReadWrite(long count) {
   for (long i = 0; i < count; ++i) {
     if (read(zero, &byte, 1) != 1 || write(null, &byte, 1) != 1) abort();
   }
+  close(zero);
+  close(null);
 }
 
 void Files(long count) {
@@ -71,6 +75,20 @@ void GetPpid(long count) {
   for (long i = 0; i < count; ++i) syscall(SYS_getppid);
 }
 
+// `act` COUNT times, a few at a time so that no second has more than `rate`; 0: flat out.
+void Paced(void (*act)(long), long count, long rate) {
+  constexpr long kChunks = 500;  // a second
+  if (rate <= 0) return act(count);
+  const long chunk = std::max(rate / kChunks, 1L);
+  const double start = Now();
+  for (long done = 0; done < count; done += chunk) {
+    act(std::min(chunk, count - done));
+    const double ahead =
+        static_cast<double>(done + chunk) / static_cast<double>(rate) - (Now() - start);
+    if (ahead > 0) usleep(static_cast<useconds_t>(ahead * 1e6));
+  }
+}
+
 double Seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
@@ -83,17 +101,18 @@ int main(int argc, char** argv) {
                                                                {"files", Files},
                                                                {"spawn", Spawn},
                                                                {"getppid", GetPpid}};
-  long count = 0;
+  long count = 0, rate = 0;
   int workers = 0;
-  if (argc != 4 || !kKinds.contains(argv[1]) || !absl::SimpleAtoi(argv[2], &count) ||
+  if (argc < 4 || argc > 5 || (argc == 5 && !absl::SimpleAtoi(argv[4], &rate)) ||
+      !kKinds.contains(argv[1]) || !absl::SimpleAtoi(argv[2], &count) ||
       !absl::SimpleAtoi(argv[3], &workers)) {
-    fputs("usage: bench_load openclose|rdwr|files|spawn|getppid COUNT WORKERS\n", stderr);
+    fputs("usage: bench_load openclose|rdwr|files|spawn|getppid COUNT WORKERS [RATE]\n", stderr);
     return 5;
   }
   const double start = Now();
   for (int i = 0; i < workers; ++i) {
     if (fork() == 0) {
-      kKinds.at(argv[1])(count);
+      Paced(kKinds.at(argv[1]), count, rate);
       _exit(0);
     }
   }

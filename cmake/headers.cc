@@ -1,0 +1,1 @@
+int main() { return 0; }  // a precompiled header needs a target with a source

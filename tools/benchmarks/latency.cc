@@ -1,0 +1,185 @@
+// How long from a system call to its record in the log's file, chained and tagged: opens COUNT
+// files that do not exist, one each PAUSE_US, while a second thread notes when the newest segment
+// of DIR, the log of a running cairnd, grew to what size; then looks up which block holds which
+// open.
+//
+//   bench_latency DIR COUNT PAUSE_US
+//
+// Prints one JSON line: probes found and missing, and p50, p99 and max in microseconds, to which
+// looking adds up to its step, 50 us or what the scheduler makes of it.
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cinttypes>
+#include <cstdio>
+#include <ctime>
+#include <map>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "ledger/frame.h"
+#include "ledger/reader.h"
+#include "ledger/segments.h"
+#include "tools/benchmarks/host.h"
+
+namespace cairn {
+namespace {
+
+constexpr uint64_t kStepNs = 50'000;
+
+void SleepUntil(uint64_t boot_ns) {
+  const timespec until = {.tv_sec = static_cast<time_t>(boot_ns / 1'000'000'000),
+                          .tv_nsec = static_cast<long>(boot_ns % 1'000'000'000)};
+  clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, nullptr);
+}
+
+// When a segment had which size; from the newest on, and those that follow it.
+class Growth {
+ public:
+  Growth(std::string dir, uint64_t epoch) : dir_(std::move(dir)), epoch_(epoch) {
+    seen_.reserve(1 << 20);
+    looker_ = std::thread([this] { Look(); });
+  }
+  ~Growth() { End(); }
+
+  void End() {
+    ended_ = true;
+    if (looker_.joinable()) looker_.join();
+  }
+
+  // 0: it was never seen of that size.
+  uint64_t When(uint64_t epoch, uint64_t size) const {
+    const auto at = std::lower_bound(seen_.begin(), seen_.end(), Seen{epoch, size, 0});
+    return at == seen_.end() || std::get<0>(*at) != epoch ? 0 : std::get<2>(*at);
+  }
+
+ private:
+  using Seen = std::tuple<uint64_t, uint64_t, uint64_t>;  // epoch, size, time
+
+  std::string PathOf(uint64_t epoch) const {
+    return absl::StrCat(dir_, "/", ledger::SegmentName(epoch));
+  }
+
+  void Look() {
+    prctl(PR_SET_TIMERSLACK, 1);
+    setpriority(PRIO_PROCESS, 0, -20);  // of this thread
+    Fd fd(open(PathOf(epoch_).c_str(), O_RDONLY | O_CLOEXEC));
+    Fd next;
+    uint64_t size = 0;
+    for (uint64_t step = 0; !ended_; ++step) {
+      if (step % 10 == 0) next.Reset(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
+      struct stat st;
+      if (fstat(fd.get(), &st) == 0 && static_cast<uint64_t>(st.st_size) > size) {
+        size = static_cast<uint64_t>(st.st_size);
+        seen_.emplace_back(epoch_, size, BootNs());
+      }
+      if (next.valid()) {
+        fd = std::move(next);
+        size = 0;
+        ++epoch_;
+      }
+      SleepUntil(BootNs() + kStepNs);
+    }
+  }
+
+  const std::string dir_;
+  uint64_t epoch_;
+  std::vector<Seen> seen_;
+  std::atomic<bool> ended_ = false;
+  std::thread looker_;
+};
+
+// Adds where each block of a segment ends, by its number.
+void AddBlockEnds(const ledger::SegmentInfo& segment,
+                  std::map<uint64_t, std::pair<uint64_t, uint64_t>>* ends) {
+  const auto bytes = ReadRegularFile(segment.path, size_t{1} << 30);
+  SegmentHeader header;
+  std::string cause;
+  size_t at = 0;
+  if (!bytes.ok() ||
+      ledger::ParseHeader(*bytes, &header, &at, &cause) != ledger::FrameEnd::kFrame) {
+    return;
+  }
+  uint64_t block = header.first_block();
+  ledger::FrameView frame;
+  while (ledger::ParseFrame(absl::string_view(*bytes).substr(at), &frame, &cause) ==
+         ledger::FrameEnd::kFrame) {
+    at += frame.size;
+    if (frame.type == ledger::FrameType::kBlock) (*ends)[block++] = {segment.epoch, at};
+  }
+}
+
+int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
+  auto segments = ledger::ListSegments(dir);
+  if (!segments.ok() || segments->empty()) {
+    fprintf(stderr, "bench_latency: no log in %s\n", dir.c_str());
+    return 2;
+  }
+  const uint64_t first = segments->back().epoch;
+  const std::string prefix = absl::StrCat("/cairn-latency/", getpid(), "/");
+  std::vector<uint64_t> begun(count);
+  Growth growth(dir, first);
+  for (uint64_t i = 0; i < count; ++i) {
+    const std::string path = absl::StrCat(prefix, i);
+    begun[i] = BootNs();
+    (void)!open(path.c_str(), O_RDONLY);
+    SleepUntil(begun[i] + pause_us * 1000);
+  }
+  sleep(1);
+  growth.End();
+
+  std::map<uint64_t, std::pair<uint64_t, uint64_t>> ends;  // block: segment, and its byte
+  segments = ledger::ListSegments(dir);
+  for (const ledger::SegmentInfo& segment : *segments) {
+    if (segment.epoch >= first) AddBlockEnds(segment, &ends);
+  }
+  auto reader = ledger::LogReader::Open(dir);
+  std::vector<double> took;
+  ledger::LoggedRecord logged;
+  while (reader.ok()) {
+    const auto end = (*reader)->Next(&logged);
+    if (!end.ok() || *end != ledger::ReadEnd::kRecord) break;
+    absl::string_view number = logged.record->file().path();
+    uint64_t i;
+    if (!absl::ConsumePrefix(&number, prefix) || !absl::SimpleAtoi(number, &i) || i >= count)
+      continue;
+    const auto block = ends.find(logged.block);
+    const uint64_t when =
+        block == ends.end() ? 0 : growth.When(block->second.first, block->second.second);
+    if (when != 0) took.push_back(static_cast<double>(when - begun[i]) / 1000);
+  }
+  std::sort(took.begin(), took.end());
+  const auto at = [&took](double share) {
+    return took.empty() ? 0.0
+                        : took[static_cast<size_t>(share * static_cast<double>(took.size() - 1))];
+  };
+  printf(
+      "{\"found\": %zu, \"missing\": %zu, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f}\n",
+      took.size(), count - std::min<size_t>(count, took.size()), at(0.5), at(0.99), at(1));
+  return 0;
+}
+
+}  // namespace
+}  // namespace cairn
+
+int main(int argc, char** argv) {
+  uint64_t count = 0, pause_us = 0;
+  if (argc != 4 || !absl::SimpleAtoi(argv[2], &count) || !absl::SimpleAtoi(argv[3], &pause_us)) {
+    fputs("usage: bench_latency DIR COUNT PAUSE_US\n", stderr);
+    return 5;
+  }
+  return cairn::Run(argv[1], count, pause_us);
+}

@@ -1,0 +1,99 @@
+"""What is not a ratio of workloads: capacity without loss, latency, an idle agent, verification."""
+import json
+import re
+import subprocess
+import time
+
+from recorders import Cairn
+from workloads import BUILD, LOAD, USER, as_user, run
+
+# What one act of a load is in pack `provenance`, which records all of it.
+EVENTS = {"openclose": (("file.open", "/etc/hostname"), ("file.close", "/etc/hostname")),
+          "rdwr": (("file.read", "/dev/zero"), ("file.write", "/dev/null"))}
+ACTS = {"openclose": 1_000_000, "rdwr": 1_500_000}  # of each worker
+WORKERS = 2
+
+
+def attempt(kind, rate=0, nice=0):
+    """One run of a load under a cairnd of its own. The generators count; then the log is asked."""
+    tool = Cairn("provenance")
+    tool.start()
+    try:
+        before = tool.settled()
+        acts, start = ACTS[kind], time.monotonic()
+        words = [LOAD, kind, str(acts), str(WORKERS)] + ([str(rate)] if rate else [])
+        said = json.loads(run(as_user(words, nice), cwd="/tmp").stdout)
+        generated = said["acts"] * len(EVENTS[kind])
+        while True:
+            now = tool.status()
+            if now["recorded"] - before["recorded"] + now["lost"] - before["lost"] >= generated:
+                break
+            if time.monotonic() - start > 60:
+                break
+            time.sleep(0.02)
+        wall = time.monotonic() - start
+        after = tool.settled()
+        recorded = sum(tool.records_of(event, f'file.path == "{path}" && process.uid == {USER}')
+                       for event, path in EVENTS[kind])
+    finally:
+        tool.stop()
+    lost = after["lost"] - before["lost"] + after["limited"] - before["limited"]
+    return {"generated": generated, "recorded": recorded, "lost": lost, "rate": generated / wall,
+            "acts/s": said["acts"] / said["wall_s"] / WORKERS,
+            # What is lost may have been others': then it is more than what is missing.
+            "exact": generated == recorded if lost == 0 else generated - recorded <= lost}
+
+
+def capacity(kind):
+    """The highest rate tried that lost nothing, and what happened flat out."""
+    flat = attempt(kind)
+    tried = flat
+    for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4):
+        if tried["lost"] == 0:
+            break
+        tried = attempt(kind, int(flat["acts/s"] * share))
+    return {"flat": flat, "without loss": tried}
+
+
+def latency(rate=0):
+    """Syscall to chained record in the file: 500 probes, beside `rate` opens a second and worker."""
+    tool = Cairn("provenance")
+    tool.start()
+    worker = None
+    try:
+        tool.settled()
+        if rate:
+            worker = subprocess.Popen(as_user([LOAD, "openclose", str(rate * 9), str(WORKERS),
+                                               str(rate)]), cwd="/tmp", stdout=subprocess.DEVNULL)
+            time.sleep(1)
+        probed = run([f"{BUILD}/tools/benchmarks/bench_latency", tool.log, "500", "10000"])
+        if worker:
+            worker.wait()
+        lost = tool.settled()["lost"]
+        return {**json.loads(probed.stdout), "lost": lost}
+    finally:
+        tool.stop()
+
+
+def idle(seconds=20):
+    tool = Cairn("audit")
+    tool.start()
+    try:
+        time.sleep(3)
+        cpu, sleeps = tool.usage()
+        time.sleep(seconds)
+        after, more = tool.usage()
+        with open(f"/proc/{tool.process.pid}/status") as file:
+            memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+        return {"core": (after - cpu) / seconds, "wakeups/s": (more - sleeps) / seconds,
+                "resident_mib": memory / 1024}
+    finally:
+        tool.stop()
+
+
+def verification():
+    """Share of one thread's SHA-256 speed: of blocks of 60 KiB on one thread, and on all."""
+    out = run([f"{BUILD}/tools/benchmarks/bench_verify"]).stdout
+    line = next(line for line in out.splitlines() if line.startswith("blocks of 60 KiB"))
+    one, every = re.findall(r"= +(\d+) %", line)
+    return {"one": int(one) / 100, "all": int(every) / 100}

@@ -1,0 +1,216 @@
+"""Who records while a workload runs: nobody, cairnd with a pack, auditd, auditd with laurel."""
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from workloads import BUILD, DEBIAN, REPO, USER, run
+
+# What auditd's rules record: the set of config/policy/audit.yaml.
+AUDIT_CALLS = ("open,openat,openat2,creat,connect,unlink,unlinkat,rmdir,rename,renameat,renameat2,"
+               "link,linkat,symlink,symlinkat,mkdir,mkdirat,mknod,mknodat,truncate,ftruncate,chmod,"
+               "fchmod,fchmodat,chown,fchown,lchown,fchownat,setxattr,fsetxattr,execve,execveat,"
+               "fork,vfork,clone,clone3,setuid,setgid,setreuid,setregid,setresuid,setresgid")
+
+# One configuration for every figure: the shipped one, but for larger rings, and no process is
+# limited before a ring is full.
+CAPTURE = "audit: auto, ring_bytes: 8388608, process_rate: 100000000"
+
+
+class Nothing:
+    name = "none"
+
+    def start(self):
+        pass
+
+    def during(self, work):
+        return work()
+
+    def stop(self):
+        return {}
+
+
+class Cairn:
+    """cairnd with one of the shipped packs."""
+
+    def __init__(self, pack):
+        self.pack = pack
+        self.name = pack
+
+    def start(self):
+        self.dir = tempfile.mkdtemp(prefix="cairn-bench-")
+        os.makedirs(f"{self.dir}/policy.d")
+        shutil.copy(f"{REPO}/config/policy/{self.pack}.yaml", f"{self.dir}/policy.d/")
+        with open(f"{self.dir}/agent.yaml", "w") as file:
+            file.write(f"keys: {{dir: {self.dir}/keys}}\nlog: {{dir: {self.dir}/log}}\n"
+                       f"policy: {{dir: {self.dir}/policy.d, state_dir: {self.dir}/state}}\n"
+                       f"control: {{socket: {self.dir}/control.sock}}\n"
+                       f"capture: {{{CAPTURE}, state_dir: {self.dir}/capture}}\n")
+        self.cairn("key", "init")
+        self.process = subprocess.Popen(
+            [f"{BUILD}/bin/cairnd", "--config", f"{self.dir}/agent.yaml"],
+            stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            if self.status() is not None:
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(f"cairnd does not record; see {self.dir}")
+
+    def cairn(self, *words):
+        return run([f"{BUILD}/bin/cairn", *words, "--config", f"{self.dir}/agent.yaml"]).stdout
+
+    def status(self):
+        try:
+            return json.loads(self.cairn("status", "-o", "json"))
+        except subprocess.CalledProcessError:
+            return None
+
+    @property
+    def log(self):
+        return f"{self.dir}/log/1"
+
+    def usage(self):
+        """CPU seconds of all its threads, and how often they went to sleep."""
+        cpu = sleeps = 0
+        tasks = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/schedstat") as file:
+                cpu += int(file.read().split()[0])
+            with open(f"{tasks}/{task}/status") as file:
+                sleeps += sum(int(line.split()[1]) for line in file
+                              if line.startswith("voluntary_ctxt_switches"))
+        return cpu / 1e9, sleeps
+
+    def settled(self):
+        """Its status once it has nothing left to write."""
+        last, deadline = self.status(), time.monotonic() + 30
+        while time.monotonic() < deadline:
+            time.sleep(0.2)
+            now = self.status()
+            if now["recorded"] - last["recorded"] < 50 and now["lost"] == last["lost"]:
+                return now
+            last = now
+        return last
+
+    def during(self, work):
+        """The work's cost, and what recording it took."""
+        before, cpu = self.settled(), self.usage()[0]
+        cost = work()
+        after, used = self.settled(), self.usage()[0] - cpu
+        records = after["recorded"] - before["recorded"]
+        cost.update(records=records, agent_cpu=used, lost=after["lost"] - before["lost"],
+                    limited=after["limited"] - before["limited"],
+                    bytes=after["stored_bytes"] - before["stored_bytes"])
+        return cost
+
+    def records_of(self, event, where):
+        """How many records of `event` that `where` holds for are in the log."""
+        report = json.loads(self.cairn("report", "-o", "json", "--by", "event", "--all",
+                                       "--type", event, "--where", where, self.log))
+        return sum(row["count"] for row in report["events"])
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        shutil.rmtree(self.dir)
+
+
+class Auditd:
+    """auditd (and laurel as its plug-in) out of Debian's packages, unpacked, never installed."""
+
+    def __init__(self, laurel):
+        self.name = "auditd+laurel" if laurel else "auditd"
+        self.laurel = laurel
+        self.place = f"{DEBIAN}/auditd"
+
+    def control(self, *words):
+        return run([f"{self.place}/sbin/auditctl", *words]).stdout
+
+    def start(self):
+        # The lock that our tests of kernel audit take too.
+        self.lock = open("/run/lock/cairn-kernel-audit.lock", "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.dir = tempfile.mkdtemp(prefix="cairn-auditd-run-")
+        os.makedirs(f"{self.dir}/plugins.d")
+        if self.laurel:
+            self.configure_laurel()
+        with open(f"{self.dir}/auditd.conf", "w") as file:
+            file.write(f"log_file = {self.dir}/audit.log\nlog_format = RAW\n"
+                       "flush = INCREMENTAL_ASYNC\nfreq = 50\nmax_log_file = 900\n"
+                       "max_log_file_action = IGNORE\n"
+                       f"plugin_dir = {self.dir}/plugins.d\nspace_left = 75\nq_depth = 10000\n"
+                       "space_left_action = IGNORE\nadmin_space_left = 50\n"
+                       "admin_space_left_action = IGNORE\ndisk_full_action = IGNORE\n"
+                       "disk_error_action = IGNORE\n")
+        os.chmod(f"{self.dir}/auditd.conf", 0o640)
+        self.before = dict(line.split(None, 1) for line in self.control("-s").splitlines()
+                           if " " in line)
+        self.process = subprocess.Popen([f"{self.place}/sbin/auditd", "-n", "-c", self.dir],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        if self.process.poll() is not None:
+            self.restore()
+            raise RuntimeError("auditd ended at once")
+        self.control("-b", "8192")
+        self.rule = ["exit,always", "-F", "arch=b64", "-F", f"uid={USER}", "-S", AUDIT_CALLS]
+        self.control("-a", *self.rule)
+        self.control("-e", "1")
+
+    def configure_laurel(self):
+        os.makedirs(f"{self.dir}/laurel")
+        with open(f"{self.dir}/laurel.toml", "w") as file:
+            file.write(f'directory = "{self.dir}/laurel"\n[auditlog]\nfile = "audit.log"\n')
+        with open(f"{self.dir}/plugins.d/laurel.conf", "w") as file:
+            file.write(f"active = yes\ndirection = out\npath = {DEBIAN}/laurel/usr/sbin/laurel\n"
+                       f"type = always\nargs = --config {self.dir}/laurel.toml\n"
+                       "format = string\n")
+        os.chmod(f"{self.dir}/plugins.d/laurel.conf", 0o640)
+
+    def written(self):
+        paths = [f"{self.dir}/audit.log", f"{self.dir}/laurel/audit.log"]
+        return sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+
+    def during(self, work):
+        before = self.written()
+        cost = work()
+        cost["bytes"] = self.written() - before
+        return cost
+
+    def stop(self):
+        try:
+            self.control("-d", *self.rule)
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
+        finally:
+            self.restore()
+            shutil.rmtree(self.dir)
+
+    def restore(self):
+        """The kernel's settings, as they were."""
+        for option, key in (("-e", "enabled"), ("-b", "backlog_limit"), ("-r", "rate_limit"),
+                            ("-f", "failure"), ("--backlog_wait_time", "backlog_wait_time")):
+            if key in self.before:
+                self.control(option, self.before[key].split()[0])
+        self.lock.close()
+
+
+def recorders(names):
+    """({those that can run}, [why others cannot])"""
+    found, missing = [Nothing()], []
+    found += [Cairn(pack) for pack in ("baseline", "audit", "provenance") if pack in names]
+    for laurel, name in ((False, "auditd"), (True, "auditd+laurel")):
+        if name not in names:
+            continue
+        needed = ["auditd", "laurel"] if laurel else ["auditd"]
+        absent = [package for package in needed if not os.path.isdir(f"{DEBIAN}/{package}")]
+        if absent:
+            missing.append(f"{name}: the package {absent[0]} cannot be had (tools/setup bench)")
+        else:
+            found.append(Auditd(laurel))
+    return found, missing

@@ -1,0 +1,149 @@
+"""What a machine does while it is recorded: each workload is a function that returns what it cost."""
+import os
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+BUILD = f"{REPO}/build/release"
+LOAD = f"{BUILD}/tools/benchmarks/bench_load"
+DEBIAN = f"{REPO}/build/debian"  # tools/setup bench: unpacked packages
+USER = 64999  # whom audit rules are scoped to, so that they never match the recorder itself
+
+
+def run(words, **options):
+    return subprocess.run(words, check=True, capture_output=True, text=True, **options)
+
+
+def as_user(words, nice=0):
+    before = ["nice", "-n", str(nice)] if nice else []
+    return before + ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] + words
+
+
+def measure(words):
+    """CPU and wall seconds of a command and all its children."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    run(as_user(words), cwd="/tmp")
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"cpu": after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime,
+            "wall": wall}
+
+
+def load(kind, count, workers):
+    return lambda: measure([LOAD, kind, str(count), str(workers)])
+
+
+def compile_work():
+    source = os.path.join(tempfile.gettempdir(), "cairn-bench.c")
+    with open(source, "w") as file:
+        file.write("#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
+                   "int main(int c, char **v) { return printf(\"%d %s\\n\", c, v[0]) < 0; }\n")
+    os.chmod(source, 0o644)
+    loop = f"i=0; while [ $i -lt 20 ]; do gcc -O1 -c {source} -o /dev/null; i=$((i+1)); done"
+    return lambda: measure(["sh", "-c", loop])
+
+
+def find_work():
+    command = ["sh", "-c", "find /usr -xdev -newer /etc/hostname >/dev/null 2>&1 || true"]
+
+    def once():
+        run(command)  # its metadata gets reclaimed: warm it before each run
+        return measure(command)
+    return once
+
+
+def program(name, *places):
+    """Where a program is: unpacked, or installed."""
+    for place in places:
+        if os.access(place, os.X_OK):
+            return place
+    return shutil.which(name)
+
+
+def server_work():
+    """nginx on loopback under wrk: seconds for a request, so that more is worse as elsewhere."""
+    nginx = program("nginx", f"{DEBIAN}/nginx/usr/sbin/nginx")
+    wrk = program("wrk", f"{DEBIAN}/wrk/usr/bin/wrk")
+    if not (nginx and wrk):
+        return None
+    place = tempfile.mkdtemp(prefix="cairn-nginx-")
+    os.chmod(place, 0o755)
+    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n"
+                        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    with open(f"{place}/nginx.conf", "w") as file:
+        file.write(f"daemon off; pid {place}/pid; worker_processes 1; error_log {place}/errors;\n"
+                   f"events {{}}\nhttp {{ access_log off; {temporary}\n"
+                   f"server {{ listen 127.0.0.1:18080; root {place}; }} }}\n")
+    with open(f"{place}/index.html", "w") as file:
+        file.write("x" * 600)
+    libraries = {**os.environ, "LD_LIBRARY_PATH": f"{DEBIAN}/wrk/usr/lib/x86_64-linux-gnu"}
+
+    def once():
+        server = subprocess.Popen([nginx, "-e", f"{place}/errors", "-c", f"{place}/nginx.conf"],
+                                  stderr=subprocess.DEVNULL)
+        time.sleep(0.4)
+        try:
+            out = run([wrk, "-t1", "-c16", "-d3s", "http://127.0.0.1:18080/"],
+                      env=libraries).stdout
+        finally:
+            server.terminate()
+            server.wait()
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+        return {"cpu": 1 / rate, "wall": 1 / rate}
+    return once
+
+
+def pgbench_work():
+    """PostgreSQL under pgbench, which selects: seconds for a transaction."""
+    places = [f"{DEBIAN}/postgresql/usr/lib/postgresql/15/bin"]
+    places += [f"/usr/lib/postgresql/{version}/bin" for version in range(10, 30)]
+    found = [place for place in places if os.path.exists(f"{place}/initdb")]
+    if not found:
+        return None
+    binaries = found[0]
+    pgbench = program("pgbench", f"{binaries}/pgbench")
+    place = tempfile.mkdtemp(prefix="cairn-pg-")
+    os.chmod(place, 0o700)
+    os.chown(place, USER, USER)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True,
+             "cwd": "/tmp"}
+    options = f"-k {place} -c listen_addresses= -c fsync=off"
+    subprocess.run(as_user([f"{binaries}/initdb", "-D", f"{place}/db", "-U", "bench"]), **quiet)
+
+    def control(verb):
+        subprocess.run(as_user([f"{binaries}/pg_ctl", "-w", "-D", f"{place}/db", "-o", options,
+                                "-l", f"{place}/log", verb]), **quiet)
+
+    base = [pgbench, "-h", place, "-U", "bench"]
+    control("start")
+    subprocess.run(as_user(base + ["-i", "postgres"]), **quiet)
+    control("stop")
+
+    def once():
+        control("start")
+        try:
+            out = run(as_user(base + ["-S", "-n", "-c4", "-T3", "postgres"]), cwd="/tmp").stdout
+        finally:
+            control("stop")
+        rate = float(re.search(r"tps = ([\d.]+)", out).group(1))
+        return {"cpu": 1 / rate, "wall": 1 / rate}
+    return once
+
+
+def workloads():
+    """{name: function, or None when its programs are not there}"""
+    return {
+        "getppid": load("getppid", 1_500_000, 1),
+        "openclose": load("openclose", 100_000, 1),
+        "openclose x2": load("openclose", 100_000, 2),
+        "rdwr x2": load("rdwr", 300_000, 2),
+        "files": load("files", 12_000, 1),
+        "spawn": load("spawn", 500, 1),
+        "compile": compile_work(),
+        "find": find_work(),
+        "nginx": server_work(),
+        "pgbench": pgbench_work(),
+    }
