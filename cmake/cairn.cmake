@@ -21,8 +21,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 endif()
 
 # The standard library, Abseil, protobuf and GoogleTest take more time to read than all our code: they are
-# read once, for libraries and for tests, which saves 40 % of a build. tools/arm64 does without, and so
-# checks that every file includes what it uses.
+# read once, for libraries and for tests, which saves 40 % of a build. tools/lint reads each file without,
+# and so checks that it includes what it uses.
 add_library(cairn_headers OBJECT ${PROJECT_SOURCE_DIR}/cmake/headers.cc)
 target_precompile_headers(cairn_headers PRIVATE ${PROJECT_SOURCE_DIR}/cmake/headers.h)
 target_link_libraries(cairn_headers PRIVATE cairn_options)

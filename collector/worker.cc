@@ -250,7 +250,7 @@ void Worker::TakeRequests() {
     renewed = std::move(renewed_);
     synced.swap(synced_);
   }
-  FinishCommits(std::move(synced));
+  FinishCommits(synced);
   if (renewed != nullptr) TakeContext(std::move(renewed));
 }
 
@@ -272,7 +272,7 @@ void Worker::StartCommit(Connection* connection) {
   });
 }
 
-void Worker::FinishCommits(std::vector<Synced> synced) {
+void Worker::FinishCommits(const std::vector<Synced>& synced) {
   for (const Synced& one : synced) {
     const auto found = connections_.find(one.fd);
     if (found == connections_.end() || found->second->id != one.connection) continue;

@@ -72,7 +72,7 @@ class Worker {
   void Tick();
   void TakeRequests();
   void StartCommit(Connection* connection);
-  void FinishCommits(std::vector<Synced> synced);
+  void FinishCommits(const std::vector<Synced>& synced);
   void TakeContext(std::shared_ptr<TlsContext> renewed);
   void Close(int fd);
   void DrainAll();

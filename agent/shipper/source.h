@@ -21,6 +21,7 @@ namespace cairn::shipper {
 struct Cursor {
   uint64_t epoch = 0;
   uint64_t offset = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): of the operator it is not
   friend auto operator<=>(const Cursor&, const Cursor&) = default;
 };
 

@@ -10,10 +10,12 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/fd.h"
 #include "base/socket.h"
 #include "collector/export/exporter.h"
 #include "tests/paths.h"
@@ -38,19 +40,26 @@ std::string NatsServer() {
   return unpacked;
 }
 
-int FreePort() {
-  const auto listener = Listen({"127.0.0.1", "0"});
-  return *ListeningPort(listener->get());
+// All at once: one that is let go may be given again.
+std::vector<int> FreePorts(size_t count) {
+  std::vector<Fd> held;
+  std::vector<int> ports;
+  while (held.size() < count) {
+    held.push_back(*Listen({"127.0.0.1", "0"}));
+    ports.push_back(*ListeningPort(held.back().get()));
+  }
+  return ports;
 }
 
 class Cluster {
  public:
   Cluster(std::string program, const std::string& dir) : program_(std::move(program)), dir_(dir) {
+    const std::vector<int> ports = FreePorts(6);
+    ports_.assign(ports.begin(), ports.begin() + 3);
+    cluster_ports_.assign(ports.begin() + 3, ports.end());
     std::vector<std::string> routes;
-    for (int i = 0; i < 3; ++i) {
-      ports_.push_back(FreePort());
-      cluster_ports_.push_back(FreePort());
-      routes.push_back(absl::StrCat("nats-route://127.0.0.1:", cluster_ports_.back()));
+    for (const int port : cluster_ports_) {
+      routes.push_back(absl::StrCat("nats-route://127.0.0.1:", port));
     }
     for (int i = 0; i < 3; ++i) {
       ledger::WriteAllTo(

@@ -1,5 +1,6 @@
 """What a machine does while it is recorded: each workload is a function that returns what it cost."""
 import os
+import pwd
 import re
 import resource
 import shutil
@@ -11,7 +12,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 BUILD = f"{REPO}/build/release"
 LOAD = f"{BUILD}/tools/benchmarks/bench_load"
 DEBIAN = f"{REPO}/build/debian"  # tools/setup bench: unpacked packages
-USER = 64999  # whom audit rules are scoped to, so that they never match the recorder itself
+USER = pwd.getpwnam("nobody").pw_uid  # whom audit rules are scoped to, so that they never match the recorder itself
 
 
 def run(words, **options):
