@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -23,8 +24,8 @@ namespace {
 constexpr uint64_t kMillisecondNs = 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
 constexpr uint64_t kBeatNs = 10 * kSecondNs;
-// After the last event: long enough for the 1 ms watermark to let it through.
-constexpr uint64_t kLingerNs = 3 * kMillisecondNs;
+// After it was woken: long enough for the 1 ms watermark to let the event through.
+constexpr uint64_t kLingerNs = 2 * kMillisecondNs;
 constexpr uint64_t kSuspendNs = kSecondNs;
 
 }  // namespace
@@ -66,6 +67,8 @@ void Daemon::Wait() {
     const int fd = events[i].data.fd;
     receipts_ready_ |= fd == receipts_->wait_fd();
     control_ready_ |= fd == control_->wait_fd();
+    eventfd_t commits;
+    if (fd == committed_.get()) (void)::eventfd_read(fd, &commits);
     if (fd == capture_->wait_fd()) {
       capture_armed_ = false;
       drain_until_ns_ = BootNs() + kLingerNs;
@@ -121,7 +124,7 @@ size_t Daemon::Drain() {
     witness_->See(captured);
     recorder_->Take(captured);
   });
-  if (events > 0) drain_until_ns_ = BootNs() + kLingerNs;
+  if (events > 0) drain_until_ns_ = BootNs() + kMillisecondNs;  // once more, unwoken
   return events;
 }
 

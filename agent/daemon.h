@@ -82,6 +82,7 @@ class Daemon {
 
   // Declared in the order they depend on each other; destroyed in reverse.
   std::unique_ptr<ledger::Tpm> tpm_;  // null: none
+  Fd committed_;                      // eventfd: the ledger has a commit to collect
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Receipts> receipts_;

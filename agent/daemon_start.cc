@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -139,7 +140,9 @@ absl::Status Daemon::OpenDoors() {
                                            return Answer(peer, request);
                                          }));
   epoll_.Reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_.valid() || !Watch(epoll_.get(), control_->wait_fd(), EPOLLIN) ||
+  committed_.Reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_.valid() || !committed_.valid() || !Watch(epoll_.get(), committed_.get(), EPOLLIN) ||
+      !Watch(epoll_.get(), control_->wait_fd(), EPOLLIN) ||
       !Watch(epoll_.get(), signals_.get(), EPOLLIN)) {
     return ErrnoStatus(errno, "epoll");
   }
@@ -169,6 +172,7 @@ absl::StatusOr<ledger::OpenedLog> Daemon::OpenNewestLog(ledger::SigningKey* key)
   if (rings_left_) options.kept = kRingsKept;
   options.origin = absl::StrCat(config_.deployment(), "/h/", uuid);
   options.tpm = tpm_.get();
+  options.committed = [this] { ::eventfd_write(committed_.get(), 1); };
   absl::StatusOr<ledger::SigningKey> next = ledger::SigningKey::Load(next_path, tpm_.get());
   if (absl::IsNotFound(next.status())) {
     return ledger::OpenNewestIncarnation(std::move(options), *key);

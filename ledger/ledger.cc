@@ -82,7 +82,8 @@ Ledger::Ledger(LedgerOptions options, SigningKey key)
       builder_(options_.limits.compress),
       epoch_key_(std::make_unique<SigningKey>(SigningKey::FromSeed(options_.new_secret()))),
       next_epoch_key_(std::make_unique<SigningKey>(SigningKey::FromSeed(options_.new_secret()))) {
-  committer_ = std::make_unique<Committer>(options_.io, options_.dir, options_.origin, &log_key_);
+  committer_ = std::make_unique<Committer>(options_.io, options_.dir, options_.origin, &log_key_,
+                                           options_.committed);
 }
 
 Ledger::~Ledger() = default;
@@ -236,7 +237,7 @@ absl::Duration Ledger::Tick() {
   ChainBlocks();
   // Asked first: a commit that ends behind CollectResult is for the next Tick, soon.
   const bool committing = !committer_->idle();
-  const bool waits = !CollectResult() && committing;
+  bool waits = !CollectResult() && committing;
   const uint64_t now = Now();
   if (!fault_.ok()) {
     RetryAfterFault(now);
@@ -256,15 +257,25 @@ absl::Duration Ledger::Tick() {
     Rotate(full ? "size" : "age").IgnoreError();  // a fault is kept and retried
     return absl::ZeroDuration();
   }
-  if (waits) return kCommitterPoll;
-  if (fault_.ok() && CommitDue(now)) {
+  if (!waits && fault_.ok() && CommitDue(now)) {
     StartCommit(CheckpointDue(now));
-    return kCommitterPoll;
+    waits = true;
   }
+  if (waits && options_.committed == nullptr) return kCommitterPoll;
   if (!builder_.empty()) return options_.limits.block_age;
   if (backlog_.unwritten_bytes() > 0) return absl::Nanoseconds(kWriteNs);
-  if (oldest_pending_ns_ != 0 || oldest_unvouched_ns_ != 0) return options_.limits.commit_age;
-  return options_.limits.segment_age - absl::Nanoseconds(now - epoch_opened_ns_);
+  return waits ? options_.limits.commit_age : NextDue(now);
+}
+
+// Until a commit, a checkpoint or the next epoch is due.
+absl::Duration Ledger::NextDue(uint64_t now_ns) const {
+  const LedgerLimits& limits = options_.limits;
+  uint64_t due = epoch_opened_ns_ + Ns(limits.segment_age);
+  if (oldest_pending_ns_ != 0) due = std::min(due, oldest_pending_ns_ + Ns(limits.commit_age));
+  if (oldest_unvouched_ns_ != 0) {
+    due = std::min(due, oldest_unvouched_ns_ + Ns(limits.checkpoint_age - limits.commit_age));
+  }
+  return absl::Nanoseconds(due > now_ns ? due - now_ns : 0);
 }
 
 LedgerStats Ledger::stats() const {

@@ -57,7 +57,10 @@ struct LedgerOptions {
   std::string kept;    // what outlived a run that did not end well, for agent.recovery; "": nothing
   Tpm* tpm = nullptr;  // counts epochs; not owned
   LedgerLimits limits;
-  Io* io = Io::Real();                     // not owned
+  Io* io = Io::Real();  // not owned
+  // Called on a thread of the ledger's when Tick has a commit to collect. Without, Tick wants to be
+  // called each millisecond while one is under way.
+  std::function<void()> committed;
   std::function<uint64_t()> boot_time_ns;  // CLOCK_BOOTTIME, the default; tests replace it
   std::function<uint64_t()> wall_time_ns;  // CLOCK_REALTIME, the default
   std::function<Secret32()> new_secret;    // Secret32::Random, the default; simulations replace it
@@ -134,6 +137,7 @@ class Ledger {
  private:
   Ledger(LedgerOptions options, SigningKey key);
 
+  absl::Duration NextDue(uint64_t now_ns) const;
   absl::Status OpenEpoch();
   void AdvanceEpoch(absl::string_view end, uint64_t valid_bytes);
   absl::Status Reopen();

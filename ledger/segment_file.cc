@@ -54,10 +54,14 @@ absl::Status SegmentFile::fault() const {
   return fault_;
 }
 
-Committer::Committer(Io* io, std::string dir, std::string origin, const SigningKey* log_key)
-    : io_(io), dir_(std::move(dir)), origin_(std::move(origin)), log_key_(log_key), thread_([this] {
-        Loop();
-      }) {}
+Committer::Committer(Io* io, std::string dir, std::string origin, const SigningKey* log_key,
+                     std::function<void()> finished)
+    : io_(io),
+      dir_(std::move(dir)),
+      origin_(std::move(origin)),
+      log_key_(log_key),
+      tell_(std::move(finished)),
+      thread_([this] { Loop(); }) {}
 
 Committer::~Committer() {
   {
@@ -146,10 +150,13 @@ void Committer::Loop() {
       job = std::move(job_);
     }
     CommitResult result = Run(job);
-    const absl::MutexLock lock(&mutex_);
-    result_ = std::move(result);
-    running_ = false;
-    finished_ = true;
+    {
+      const absl::MutexLock lock(&mutex_);
+      result_ = std::move(result);
+      running_ = false;
+      finished_ = true;
+    }
+    if (tell_ != nullptr) tell_();
   }
 }
 

@@ -3,6 +3,7 @@
 #define CAIRN_LEDGER_SEGMENT_FILE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -74,7 +75,9 @@ struct CommitResult {
 // No signature is made over bytes that are not durable.
 class Committer {
  public:
-  Committer(Io* io, std::string dir, std::string origin, const SigningKey* log_key);
+  // `finished` (or none) is called on the committer's thread behind each job that Start was given.
+  Committer(Io* io, std::string dir, std::string origin, const SigningKey* log_key,
+            std::function<void()> finished);
   ~Committer();  // finishes the job in flight
 
   // The steps above, on the calling thread.
@@ -99,6 +102,7 @@ class Committer {
   const std::string dir_;
   const std::string origin_;
   const SigningKey* const log_key_;
+  const std::function<void()> tell_;
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;

@@ -6,6 +6,7 @@ over rounds of the ratio to the same round's run without. Run as root on a quiet
 import argparse
 import json
 import os
+import signal
 import sys
 
 import figures
@@ -60,6 +61,8 @@ def main():
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("tools/bench: kernel events need root")
+    for number in (signal.SIGINT, signal.SIGTERM):  # what runs is stopped, audit's state restored
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     works = {}
     for name, work in workloads().items():
         if arguments.workloads and name not in arguments.workloads.split(","):

@@ -28,7 +28,7 @@ class Nothing:
         pass
 
     def during(self, work):
-        return work()
+        return work(1)
 
     def stop(self):
         return {}
@@ -89,11 +89,12 @@ class Cairn:
 
     def settled(self):
         """Its status once it has nothing left to write."""
-        last, deadline = self.status(), time.monotonic() + 30
+        last, deadline = self.status(), time.monotonic() + 5
         while time.monotonic() < deadline:
             time.sleep(0.2)
             now = self.status()
-            if now["recorded"] - last["recorded"] < 50 and now["lost"] == last["lost"]:
+            # Asking is itself recorded, a few hundred events.
+            if now["recorded"] - last["recorded"] < 1000 and now["lost"] == last["lost"]:
                 return now
             last = now
         return last
@@ -101,7 +102,7 @@ class Cairn:
     def during(self, work):
         """The work's cost, and what recording it took."""
         before, cpu = self.settled(), self.usage()[0]
-        cost = work()
+        cost = work(1)
         after, used = self.settled(), self.usage()[0] - cpu
         records = after["recorded"] - before["recorded"]
         cost.update(records=records, agent_cpu=used, lost=after["lost"] - before["lost"],
@@ -113,7 +114,7 @@ class Cairn:
         """How many records of `event` that `where` holds for are in the log."""
         report = json.loads(self.cairn("report", "-o", "json", "--by", "event", "--all",
                                        "--type", event, "--where", where, self.log))
-        return sum(row["count"] for row in report["events"])
+        return sum(row["count"] for row in report["by_event"])
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -128,6 +129,8 @@ class Auditd:
         self.name = "auditd+laurel" if laurel else "auditd"
         self.laurel = laurel
         self.place = f"{DEBIAN}/auditd"
+        libraries = f"{self.place}/lib/x86_64-linux-gnu:{self.place}/usr/lib/x86_64-linux-gnu"
+        self.environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
 
     def control(self, *words):
         return run([f"{self.place}/sbin/auditctl", *words]).stdout
@@ -152,7 +155,7 @@ class Auditd:
         self.before = dict(line.split(None, 1) for line in self.control("-s").splitlines()
                            if " " in line)
         self.process = subprocess.Popen([f"{self.place}/sbin/auditd", "-n", "-c", self.dir],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(1)
         if self.process.poll() is not None:
             self.restore()
@@ -178,7 +181,7 @@ class Auditd:
 
     def during(self, work):
         before = self.written()
-        cost = work()
+        cost = work(0.1)
         cost["bytes"] = self.written() - before
         return cost
 
