@@ -49,6 +49,7 @@ class LogVerifier {
   static constexpr size_t kMaxListed = 10000;  // findings, ranges, notes
 
   absl::Status Prepare();
+  absl::Status FindSegments();
   absl::Status FindKey();
   void FollowRotation();
   absl::Status FindOutside();

@@ -122,9 +122,10 @@ absl::StatusOr<uint64_t> CheckProof(const BlockProof& proof, absl::string_view b
 
 absl::StatusOr<BlockProof> ProveRecord(const std::string& dir, uint64_t sequence,
                                        const LogTree::Progress& progress) {
-  ASSIGN_OR_RETURN(LogTree tree, LogTree::Open(dir, progress));
-  ASSIGN_OR_RETURN(LogTree::FoundBlock found, tree.Find(sequence));
+  ASSIGN_OR_RETURN(LogTree before, LogTree::Open(dir, progress));
+  ASSIGN_OR_RETURN(LogTree::FoundBlock found, before.Find(sequence));
   ASSIGN_OR_RETURN(const SignedCheckpoint best, BestCheckpoint(dir, found.index));
+  ASSIGN_OR_RETURN(LogTree tree, LogTree::Open(dir, progress));  // it may have grown meanwhile
   BlockProof proof;
   proof.index = found.index;
   proof.block = std::move(found.stored);

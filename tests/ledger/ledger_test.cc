@@ -4,7 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "ledger/prove.h"
 #include "ledger/reader.h"
 #include "ledger/segments.h"
 #include "tests/ledger/each_record.h"
@@ -120,6 +126,35 @@ TEST(Ledger, SaysWhatAKillWouldTake) {
   log.ledger->Write();
   EXPECT_FALSE(log.ledger->unwritten());
   EXPECT_EQ(Paths(log.dir.path()).size(), 3u);
+}
+
+// What vouches for its end is newer than what was there when the reading began.
+TEST(Ledger, ReadWhileItIsWrittenNothingIsMissing) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  const std::string receipts = log.dir.path() + "/receipts/";
+  std::filesystem::create_directory(receipts);
+  for (int i = 0; i < 2000; ++i)
+    WriteAllTo(absl::StrCat(receipts, "a", i), "takes a while to read");
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (int i = 0; !done; ++i) {
+      EXPECT_TRUE(log.Append(absl::StrCat("/", i)).ok());
+      EXPECT_TRUE(log.ledger->Sync().ok());
+      WriteAllTo(receipts + "new", ReadCheckpointFile(log.dir.path())->note);
+      std::filesystem::rename(receipts + "new", receipts + "z.receipt");
+    }
+  });
+  while (!std::filesystem::exists(receipts + "z.receipt")) absl::SleepFor(absl::Milliseconds(1));
+  for (int i = 0; i < 10 && !HasFailure(); ++i) {
+    const Report report = log.Verify();
+    EXPECT_EQ(report.verdict, Verdict::kOk)
+        << (report.findings.empty() ? "" : report.findings[0].ToString());
+    const auto proof = ProveRecord(log.dir.path(), 1, {});
+    EXPECT_TRUE(proof.ok()) << proof.status();
+  }
+  done = true;
+  writer.join();
 }
 
 TEST(Ledger, UrgentRecordIsVouchedForAtOnceOthersWithinHalfASecond) {
