@@ -19,7 +19,9 @@ bool Refiner::Refine(uint64_t time_ns, const ledger::Subject& subject, Record* r
       record->mutable_kernel()->set_clock_step_ns(clock_steps_->StepAt(time_ns, WallOffsetNs()));
       return true;
     case KERNEL_SYSCTL:  // of /proc; the rest of it is files like any other
-      if (record->kernel().name().empty()) record->set_type(FILE_WRITE);
+      if (!record->kernel().name().empty()) return true;
+      record->set_type(FILE_WRITE);
+      record->clear_kernel();
       return true;
     default:
       return true;

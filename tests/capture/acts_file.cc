@@ -132,13 +132,15 @@ long OpenInMount() {
   if (MountTmpfs() != 0) return Result(-1);
   return Result(open("dir/deep", O_CREAT | O_WRONLY, 0600));
 }
-long Sysctl() {
-  const int fd = open("/proc/sys/kernel/core_uses_pid", O_RDWR);
+long WriteBack(const char* path) {
+  const int fd = open(path, O_RDWR);
   char value[8] = {};
   const ssize_t size = read(fd, value, sizeof(value) - 1);
   (void)lseek(fd, 0, SEEK_SET);
   return Result(write(fd, value, static_cast<size_t>(size)));
 }
+long Sysctl() { return WriteBack("/proc/sys/kernel/core_uses_pid"); }
+long WriteOwnProc() { return WriteBack("/proc/self/oom_score_adj"); }
 
 }  // namespace
 
@@ -195,6 +197,7 @@ void AddFileActs(std::map<std::string, Act>* acts) {
       {"umount", Umount},
       {"open-in-mount", OpenInMount},
       {"sysctl", Sysctl},
+      {"write-own-proc", WriteOwnProc},
   };
   acts->insert(more.begin(), more.end());
 }

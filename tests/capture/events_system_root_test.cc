@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "tests/capture/event_fixture.h"
 
 namespace cairn::capture {
@@ -55,6 +56,16 @@ TEST_F(SystemEvents, ASysctlHasItsNameAndValue) {
   ASSERT_NE(seen, nullptr);
   EXPECT_EQ(seen->record.kernel().name(), "kernel.core_uses_pid");
   EXPECT_EQ(seen->record.kernel().value().size(), static_cast<size_t>(said.ret));
+}
+
+TEST_F(SystemEvents, TheRestOfProcIsFilesLikeAnyOther) {
+  const Said said = Do("write-own-proc");
+  EXPECT_GT(said.ret, 0);
+  const std::string path = absl::StrCat("/proc/", said.pid, "/oom_score_adj");
+  const Seen* seen = One(FILE_WRITE, said.pid,
+                         [&path](const Record& record) { return record.file().path() == path; });
+  ASSERT_NE(seen, nullptr);
+  EXPECT_FALSE(seen->record.has_kernel());
 }
 
 TEST_F(SystemEvents, AClockThatCannotBeSet) {
