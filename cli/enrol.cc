@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/certificate.h"
@@ -176,8 +177,13 @@ int RunEnrol(const Arguments& arguments) {
   if (!request.ok()) return Fail(request.status());
   const auto enrolled = AskToEnrol(arguments, *identity, request->csr_der);
   if (!enrolled.ok()) {
+    const absl::string_view why = enrolled.status().message();
     return Fail(absl::IsPermissionDenied(enrolled.status()) ? kFailed : CodeOf(enrolled.status()),
-                absl::StrCat("enrol: ", enrolled.status().message()));
+                absl::StrCat("enrol: ", why,
+                             absl::StrContains(why, "certificate refused")
+                                 ? "; is this the collector's enrolment listener (enrol.listen in "
+                                   "its collector.yaml), and the token its own?"
+                                 : ""));
   }
   const std::string out = arguments.Get("--out", kOut);
   const absl::Status saved = Save(out, request->key_pem, *enrolled);
