@@ -32,6 +32,10 @@ void Say(long ret) {
 
 }  // namespace cairn::acts
 
+// Looking for leaks forks: an event too many.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
+
 int main(int argc, char** argv) {
   const auto& acts = cairn::acts::All();
   if (argc != 2 || acts.find(argv[1]) == acts.end()) {

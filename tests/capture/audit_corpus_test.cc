@@ -21,6 +21,10 @@
 #include "policy/schema.h"
 #include "tests/capture/audit_events.h"
 
+// libauparse forgets some memory over what it cannot read.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() { return "leak:libauparse"; }
+
 namespace cairn::capture {
 namespace {
 
