@@ -70,22 +70,23 @@ class Goals:
         return {what: verdict != "MISSED" for what, *_, verdict, _ in self.rows}
 
 
+def added(costs, tool, work, what="cpu"):
+    """What `tool` adds to `work` in one round."""
+    return costs[tool][work][what] - costs["none"][work][what]
+
+
 def add_round_goals(goals, rounds):
     if rounds.has("openclose", "audit", "auditd"):
         goals.add("openclose, CPU that audit adds, of the wall that auditd adds",
-                  rounds.median(lambda r: (r["audit"]["openclose"]["cpu"] -
-                                           r["none"]["openclose"]["cpu"]) /
-                                (r["auditd"]["openclose"]["wall"] -
-                                 r["none"]["openclose"]["wall"])), 0.04, 0.02)
+                  rounds.median(lambda r: added(r, "audit", "openclose") /
+                                added(r, "auditd", "openclose", "wall")), 0.04, 0.02)
     for (pack, work), (must, stretch) in CPU_GOALS.items():
         if rounds.has(work, pack):
             goals.add(f"{work}, CPU against none, {pack}", rounds.ratio(pack, work), must, stretch)
     if rounds.has("getppid", "audit", "auditd"):
         goals.add("unaudited syscall, what audit adds, of what audit rules add",
-                  rounds.median(lambda r: (r["audit"]["getppid"]["cpu"] -
-                                           r["none"]["getppid"]["cpu"]) /
-                                (r["auditd"]["getppid"]["cpu"] -
-                                 r["none"]["getppid"]["cpu"])), 0.2, 0.12)
+                  rounds.median(lambda r: added(r, "audit", "getppid") /
+                                added(r, "auditd", "getppid")), 0.2, 0.12)
     if rounds.has("openclose x2", "audit"):
         goals.add("CPU of cairnd per event, openclose x2, audit",
                   rounds.median(lambda r: r["audit"]["openclose x2"]["agent_cpu"] /
