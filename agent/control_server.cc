@@ -13,7 +13,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
-#include "agent/clock.h"
+#include "base/clock.h"
 #include "base/control_frame.h"
 #include "base/log.h"
 #include "base/status.h"

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/clock.h"
 #include "agent/own_records.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/status.h"

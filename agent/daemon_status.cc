@@ -1,9 +1,9 @@
 // What cairnd answers on the control socket.
 #include "absl/strings/str_cat.h"
-#include "agent/clock.h"
 #include "agent/daemon.h"
 #include "agent/metrics.h"
 #include "agent/own_records.h"
+#include "base/clock.h"
 #include "base/host.h"
 #include "base/version.h"
 #include "proto/names.h"

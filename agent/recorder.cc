@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "agent/clock.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "policy/schema.h"
 #include "proto/names.h"

@@ -9,7 +9,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
-#include "agent/clock.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 

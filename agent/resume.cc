@@ -1,6 +1,6 @@
 #include "agent/resume.h"
 
-#include "agent/clock.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "ledger/reader.h"
 

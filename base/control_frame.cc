@@ -10,16 +10,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace cairn {
 namespace {
 
-int64_t NowMs() {
-  timespec ts;
-  ::clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<int64_t>(ts.tv_sec) * 1000 + ts.tv_nsec / 1'000'000;
-}
+int64_t NowMs() { return static_cast<int64_t>(MonotonicNs() / 1'000'000); }
 
 absl::StatusOr<Fd> Connect(const std::string& path) {
   sockaddr_un address = {};

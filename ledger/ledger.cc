@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "ledger/format.h"
@@ -30,15 +31,9 @@ constexpr uint64_t kMaxMargin = 1 << 20;
 constexpr absl::Duration kRetry = absl::Seconds(1);
 constexpr absl::Duration kCommitterPoll = absl::Milliseconds(1);
 
-uint64_t ClockNs(clockid_t clock) {
-  timespec now;
-  ::clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 LedgerOptions WithDefaults(LedgerOptions options) {
-  if (!options.boot_time_ns) options.boot_time_ns = [] { return ClockNs(CLOCK_BOOTTIME); };
-  if (!options.wall_time_ns) options.wall_time_ns = [] { return ClockNs(CLOCK_REALTIME); };
+  if (!options.boot_time_ns) options.boot_time_ns = BootNs;
+  if (!options.wall_time_ns) options.wall_time_ns = WallNs;
   if (!options.new_secret) options.new_secret = Secret32::Random;
   return options;
 }
@@ -235,9 +230,8 @@ void Ledger::SetPolicy(uint64_t generation, absl::string_view digest) {
 absl::Duration Ledger::Tick() {
   if (closed_) return absl::InfiniteDuration();
   ChainBlocks();
-  // Asked first: a commit that ends behind CollectResult is for the next Tick, soon.
-  const bool committing = !committer_->idle();
-  bool waits = !CollectResult() && committing;
+  CollectResult();
+  bool waits = !committer_->idle();  // also for one that has ended since: the next Tick takes it
   const uint64_t now = Now();
   if (!fault_.ok()) {
     RetryAfterFault(now);
@@ -271,8 +265,9 @@ absl::Duration Ledger::Tick() {
 absl::Duration Ledger::NextDue(uint64_t now_ns) const {
   const LedgerLimits& limits = options_.limits;
   uint64_t due = epoch_opened_ns_ + Ns(limits.segment_age);
-  if (oldest_pending_ns_ != 0) due = std::min(due, oldest_pending_ns_ + Ns(limits.commit_age));
-  if (oldest_unvouched_ns_ != 0) {
+  if (oldest_pending_ns_ != 0) {  // a checkpoint goes with that commit
+    due = std::min(due, oldest_pending_ns_ + Ns(limits.commit_age));
+  } else if (oldest_unvouched_ns_ != 0) {
     due = std::min(due, oldest_unvouched_ns_ + Ns(limits.checkpoint_age - limits.commit_age));
   }
   return absl::Nanoseconds(due > now_ns ? due - now_ns : 0);
@@ -288,6 +283,7 @@ LedgerStats Ledger::stats() const {
   stats.durable_size = durable_.size;
   stats.records = records_;
   stats.stored_bytes = stored_bytes_;
+  stats.committing = !committer_->idle();
   stats.fault = fault_;
   return stats;
 }

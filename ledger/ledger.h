@@ -75,6 +75,7 @@ struct LedgerStats {
   uint64_t durable_size = 0;     // blocks
   uint64_t records = 0;          // since Open
   uint64_t stored_bytes = 0;     // of blocks, since Open
+  bool committing = false;       // a commit is on its way
   absl::Status fault;            // why nothing can be written just now; OK: it can
 };
 
@@ -156,7 +157,7 @@ class Ledger {
   bool CheckpointDue(uint64_t now_ns) const;
   void StartCommit(bool checkpoint);
   void TakeResult(const CommitResult& result);
-  bool CollectResult();  // false: none
+  void CollectResult();  // of a commit that has ended
   absl::Status CommitNow();
   absl::Status SealEpoch(absl::string_view reason, bool silent);
   void RenewKeys();

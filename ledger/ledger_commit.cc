@@ -82,11 +82,9 @@ void Ledger::TakeResult(const CommitResult& result) {
   }
 }
 
-bool Ledger::CollectResult() {
+void Ledger::CollectResult() {
   CommitResult result;
-  if (!committer_->TakeResult(&result)) return false;
-  TakeResult(result);
-  return true;
+  if (committer_->TakeResult(&result)) TakeResult(result);
 }
 
 absl::Status Ledger::CommitNow() {

@@ -119,7 +119,7 @@ void Committer::Start(CommitJob job) {
 
 bool Committer::idle() const {
   const absl::MutexLock lock(&mutex_);
-  return !running_;
+  return !running_ && !finished_;
 }
 
 bool Committer::TakeResult(CommitResult* result) {

@@ -89,10 +89,10 @@ class Committer {
 
   // The same as Run on the committer's thread. Only when idle().
   void Start(CommitJob job) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool idle() const ABSL_LOCKS_EXCLUDED(mutex_);
+  bool idle() const ABSL_LOCKS_EXCLUDED(mutex_);  // nothing runs, and the last result is taken
   // True once for each finished job.
   bool TakeResult(CommitResult* result) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Wait() ABSL_LOCKS_EXCLUDED(mutex_);  // until idle
+  void Wait() ABSL_LOCKS_EXCLUDED(mutex_);  // until nothing runs
 
  private:
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);

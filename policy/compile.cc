@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/suggest.h"
 #include "policy/builder.h"
 #include "proto/names.h"
@@ -209,7 +210,7 @@ void PolicyBuilder::Finish(std::vector<Source> sources) {
   policy.bundle_serial_ = options_.bundle_serial;
   policy.bundle_digest_ = options_.bundle_digest;
   policy.sources_ = std::move(sources);
-  policy.wall_offset_ns_ = CompiledPolicy::WallOffsetNs();
+  policy.wall_offset_ns_ = WallOffsetNs();
 }
 
 std::shared_ptr<CompiledPolicy> PolicyBuilder::Build(std::vector<Source> sources) {

@@ -75,7 +75,6 @@ class CompiledPolicy : public Policy {
   friend class PolicyBuilder;
 
   static uint64_t NewIdentity();
-  static int64_t WallOffsetNs();
 
   void Consider(const CompiledRule& rule, const Event& event, Scratch* scratch, Decision* decision,
                 bool* counted) const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/clock.h"
 #include "policy/compiled.h"
 #include "proto/names.h"
 
@@ -145,13 +146,6 @@ int64_t CompiledPolicy::WallSeconds(const Event& event) const {
   if (event.wall_ns != 0) return static_cast<int64_t>(event.wall_ns / 1000000000);
   if (event.time_ns == 0) return 0;
   return (static_cast<int64_t>(event.time_ns) + wall_offset_ns_) / 1000000000;
-}
-
-int64_t CompiledPolicy::WallOffsetNs() {
-  timespec wall, boot;
-  ::clock_gettime(CLOCK_REALTIME, &wall);
-  ::clock_gettime(CLOCK_BOOTTIME, &boot);
-  return (wall.tv_sec - boot.tv_sec) * int64_t{1000000000} + (wall.tv_nsec - boot.tv_nsec);
 }
 
 uint64_t CompiledPolicy::NewIdentity() {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/capture/audit_text.h"
 #include "agent/capture/audit_types.h"
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace cairn::capture {
@@ -18,14 +19,6 @@ constexpr size_t kMaxMessages = 4096;  // a Drain
 constexpr int kMaxLastDrains = 16;     // more than the socket holds
 constexpr uint64_t kAskEveryNs = 1'000'000'000;
 constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;  // the kernel starts a thread to answer
-
-uint64_t Clock(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-uint64_t BootNow() { return Clock(CLOCK_BOOTTIME); }
 
 bool AuditdInstalled() {
   return access("/sbin/auditd", X_OK) == 0 || access("/usr/sbin/auditd", X_OK) == 0;
@@ -126,7 +119,7 @@ size_t AuditSource::Drain(Sink sink) {
   for (size_t i = 0; i < kMaxMessages && ReadOne(sink); ++i) {
   }
   if (assembler_.open() > 0) {
-    assembler_.Expire(BootNow(),
+    assembler_.Expire(BootNs(),
                       [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
   }
   return handed_out_;
@@ -141,7 +134,7 @@ bool AuditSource::ReadOne(Sink sink) {
       return true;
     case AuditRead::kOverrun:
       ++counters_.overruns;
-      overrun_ns_ = BootNow();
+      overrun_ns_ = BootNs();
       return true;
     case AuditRead::kIgnored:
       return true;
@@ -175,7 +168,7 @@ void AuditSource::Take(const AuditMessage& message, Sink sink) {
     ++counters_.malformed;
     return;
   }
-  const uint64_t now = BootNow();
+  const uint64_t now = BootNs();
   serials_.See(stamp->serial, now);
   assembler_.Add(*stamp, message.type, text, now,
                  [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
@@ -192,8 +185,8 @@ void AuditSource::HandOutEvent(const AuditEvent& event, Sink sink) {
     canary_seen_ = canary_sent_;
     return;
   }
-  const uint64_t boot = BootNow();
-  const uint64_t offset = Clock(CLOCK_REALTIME) - boot;
+  const uint64_t boot = BootNs();
+  const uint64_t offset = WallNs() - boot;
   const uint64_t wall = event.stamp.wall_ms * 1'000'000;
   const uint64_t time = wall > offset ? std::min(wall - offset, boot) : 0;
   if (time < newest_ns_) record_.mutable_audit()->set_late(true);
@@ -208,12 +201,12 @@ void AuditSource::HandOutOwn(Record* record, Sink sink) {
   actor_.process.Clear();
   actor_.has_identity = false;
   ++handed_out_;
-  sink({.time_ns = BootNow(), .pid = 0, .record = record, .actor = &actor_});
+  sink({.time_ns = BootNs(), .pid = 0, .record = record, .actor = &actor_});
 }
 
 size_t AuditSource::Tick(Sink sink) {
   handed_out_ = 0;
-  const uint64_t now = BootNow();
+  const uint64_t now = BootNs();
   assembler_.Expire(now, [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
   if (control_ && now >= asked_ns_ + kAskEveryNs) {
     asked_ns_ = now;
@@ -262,7 +255,7 @@ void AuditSource::ReportLosses(uint32_t kernel_lost, bool last, Sink sink) {
     FillLost(&record_, "kernel", lost, false);
     HandOutOwn(&record_, sink);
   }
-  const uint64_t now = BootNow();
+  const uint64_t now = BootNs();
   const AuditGap gap = serials_.TakeGap(now, last);
   const uint64_t overruns = counters_.overruns - overruns_reported_;
   if (gap.missing > 0) {

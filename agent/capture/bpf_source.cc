@@ -20,6 +20,7 @@
 #include "agent/capture/pins.h"
 #include "agent/capture/rate_limits.h"
 #include "agent/capture/rings.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -64,7 +65,7 @@ class Source final : public BpfSource {
     }
     uint64_t ticks;
     if (armed_ && read(timer_.get(), &ticks, sizeof(ticks)) > 0) armed_ = false;
-    const uint64_t limit = detached_ ? UINT64_MAX : BootTimeNs() - options_.watermark_ns;
+    const uint64_t limit = detached_ ? UINT64_MAX : BootNs() - options_.watermark_ns;
     const size_t count = rings_.Drain(limit, sink);
     Sleep(count > 0);
     return count;
@@ -73,7 +74,7 @@ class Source final : public BpfSource {
   bool more() const override { return rings_.full(); }
 
   void DrainLoss(LossSink sink) override {
-    const uint64_t now = BootTimeNs();
+    const uint64_t now = BootNs();
     if (now - loss_looked_ns_ < kLossLookNs && !detached_) return;
     loss_looked_ns_ = now;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
@@ -93,7 +94,7 @@ class Source final : public BpfSource {
   }
 
   void DrainLimits(RateLimits::Sink sink) override {
-    const uint64_t now = BootTimeNs();
+    const uint64_t now = BootNs();
     if (now - limits_looked_ns_ < kLossLookNs && !detached_) return;
     limits_looked_ns_ = now;
     limits_.Look(now, detached_, sink);
@@ -102,7 +103,7 @@ class Source final : public BpfSource {
   void Settle() override {
     rings_.Release();
     limits_.Settle();
-    filter_->settled_ns = BootTimeNs();
+    filter_->settled_ns = BootNs();
     if (!std::exchange(loss_told_, false)) return;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       memcpy(counters_[cpu].declared, &told_[size_t{cpu} * RINGS * EVENT_TYPES],
@@ -144,7 +145,7 @@ class Source final : public BpfSource {
   void Forget(uint32_t pid) override { filter_.Forget(pid); }
 
   void CheckIntegrity(absl::FunctionRef<void(const std::string&)> sink) override {
-    const uint64_t now = BootTimeNs();
+    const uint64_t now = BootNs();
     if (now - integrity_looked_ns_ < kIntegrityLookNs || detached_) return;
     integrity_looked_ns_ = now;
     programs_.Repair(sink);
@@ -306,18 +307,6 @@ absl::StatusOr<std::unique_ptr<BpfSource>> BpfSource::Open(const BpfOptions& opt
   auto source = std::make_unique<Source>(options);
   RETURN_IF_ERROR(source->Start());
   return std::unique_ptr<BpfSource>(std::move(source));
-}
-
-uint64_t BootTimeNs() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-int64_t WallOffsetNs() {
-  timespec wall;
-  clock_gettime(CLOCK_REALTIME, &wall);
-  return int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec - static_cast<int64_t>(BootTimeNs());
 }
 
 }  // namespace cairn::capture

@@ -87,9 +87,6 @@ class BpfSource {
   virtual const std::string& protection() const = 0;  // on | off | why it is not to be had
 };
 
-uint64_t BootTimeNs();   // CLOCK_BOOTTIME
-int64_t WallOffsetNs();  // CLOCK_REALTIME minus that
-
 }  // namespace cairn::capture
 
 #endif  // CAIRN_AGENT_CAPTURE_BPF_SOURCE_H_

@@ -19,6 +19,7 @@
 #include "agent/capture/exe_hash.h"
 #include "agent/capture/process_table.h"
 #include "agent/capture/refine.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -53,7 +54,7 @@ class Stream final : public Capture {
       });
       bpf_->DrainLimits([&](const Record& limit, uint32_t pid) {
         Record record = limit;
-        sink({.time_ns = BootTimeNs(), .record = &record, .subject = table_.FindPid(pid)});
+        sink({.time_ns = BootNs(), .record = &record, .subject = table_.FindPid(pid)});
         ++count;
       });
       bpf_->CheckIntegrity([&](const std::string& what) {
@@ -65,7 +66,7 @@ class Stream final : public Capture {
       HandTamper("capture does not see all", what, sink);
       ++count;
     }
-    last_drain_ns_ = BootTimeNs();
+    last_drain_ns_ = BootNs();
     clock_steps_.Sample(last_drain_ns_, WallOffsetNs());
     return count + DrainAudit(sink);
   }
@@ -265,7 +266,7 @@ class Stream final : public Capture {
   }
 
   void HandLoss(const RingLoss& lost, absl::FunctionRef<void(const Captured&)> sink) {
-    const uint64_t now = BootTimeNs();
+    const uint64_t now = BootNs();
     if (lost.ring == RING_CRITICAL) critical_lost_ += lost.count;
     FillLoss(lost, last_drain_ns_, now, &loss_);
     sink({.time_ns = now, .record = &loss_, .subject = nullptr});
@@ -275,7 +276,7 @@ class Stream final : public Capture {
                   absl::FunctionRef<void(const Captured&)> sink) {
     Record record;
     FillTamper(what, detail, &record);
-    sink({.time_ns = BootTimeNs(), .record = &record, .subject = nullptr});
+    sink({.time_ns = BootNs(), .record = &record, .subject = nullptr});
   }
 
   const CaptureOptions options_;

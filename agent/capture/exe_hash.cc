@@ -16,6 +16,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 
 namespace cairn::capture {
 namespace {
@@ -41,14 +44,29 @@ bool Attributes(int fd, struct statx* out) {
   return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, out) == 0;
 }
 
-bool IsThat(int fd, uint64_t inode, uint64_t device, const std::string& exe) {
+bool IsInode(const struct statx& status, uint64_t inode, uint64_t device) {
+  return inode != 0 && status.stx_ino == inode &&
+         makedev(status.stx_dev_major, status.stx_dev_minor) == device;
+}
+
+// What a process runs, as the kernel says it of one that is still there.
+bool IsRunning(int fd, uint64_t inode, uint64_t device, const std::string& exe) {
   struct statx status;
   if (!Attributes(fd, &status) || !S_ISREG(status.stx_mode)) return false;
-  if (inode != 0 && status.stx_ino == inode &&
-      makedev(status.stx_dev_major, status.stx_dev_minor) == device) {
-    return true;
-  }
-  return (inode == 0 || RenumbersFiles(fd)) && TargetOf(fd) == exe;
+  return IsInode(status, inode, device) ||
+         ((inode == 0 || RenumbersFiles(fd)) && TargetOf(fd) == exe);
+}
+
+// The file that is found by the name of what ran at `time_ns`: that inode, or, where inodes do not
+// tell, a file that has not changed since, its name included.
+bool IsStill(int fd, uint64_t inode, uint64_t device, const std::string& exe, uint64_t time_ns) {
+  struct statx status;
+  if (!Attributes(fd, &status) || !S_ISREG(status.stx_mode)) return false;
+  if (IsInode(status, inode, device)) return true;
+  const absl::Duration ago = absl::Nanoseconds(static_cast<int64_t>(BootNs() - time_ns));
+  const absl::Time changed =
+      absl::FromUnixSeconds(status.stx_ctime.tv_sec) + absl::Nanoseconds(status.stx_ctime.tv_nsec);
+  return RenumbersFiles(fd) && TargetOf(fd) == exe && changed <= absl::Now() - ago;
 }
 
 // By name, below the root of a process that is still there, and only out of the kernel's memory.
@@ -61,14 +79,14 @@ Fd OpenBelow(const std::string& root, const std::string& exe) {
 }
 
 // The executable of `process`, which may be gone already: then its parent's root has it.
-Fd OpenExe(const Process& process, uint64_t inode, uint64_t device) {
+Fd OpenExe(const Process& process, uint64_t inode, uint64_t device, uint64_t time_ns) {
   Fd fd(::open(absl::StrCat("/proc/", process.pid(), "/exe").c_str(), O_PATH | O_CLOEXEC));
-  if (fd.valid() && IsThat(fd.get(), inode, device, process.exe())) return fd;
+  if (fd.valid() && IsRunning(fd.get(), inode, device, process.exe())) return fd;
   if (inode == 0 || process.exe().empty() || process.exe()[0] != '/') return Fd();
   for (const std::string& root :
        {std::string("/"), absl::StrCat("/proc/", process.ppid(), "/root")}) {
     fd = OpenBelow(root, process.exe());
-    if (fd.valid() && IsThat(fd.get(), inode, device, process.exe())) return fd;
+    if (fd.valid() && IsStill(fd.get(), inode, device, process.exe(), time_ns)) return fd;
   }
   return Fd();
 }
@@ -92,8 +110,8 @@ std::optional<ExeHash::Key> ExeHash::KeyOf(int fd) {
              status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec, status.stx_size};
 }
 
-void ExeHash::Fill(uint64_t inode, uint64_t device, uint64_t now_ns, Process* process) {
-  Fd fd = OpenExe(*process, inode, device);
+void ExeHash::Fill(uint64_t inode, uint64_t device, uint64_t time_ns, Process* process) {
+  Fd fd = OpenExe(*process, inode, device, time_ns);
   if (!fd.valid()) return;
   const auto key = KeyOf(fd.get());
   if (!key || std::get<4>(*key) > limits_.file_bytes) return;
@@ -104,7 +122,7 @@ void ExeHash::Fill(uint64_t inode, uint64_t device, uint64_t now_ns, Process* pr
     jobs_.push_back({std::move(fd), *key});
     if (!thread_.joinable()) thread_ = std::thread([this] { Work(); });
     asked_.notify_one();
-    *process->mutable_exe_hash() = Wait(&lock, *key, now_ns);
+    *process->mutable_exe_hash() = Wait(&lock, *key, time_ns);
     return;
   }
   process->set_exe_hash(known->second);

@@ -34,8 +34,8 @@ class ExeHash {
   ~ExeHash();
 
   // Sets process->exe_hash, where it is to be had. `inode`, `device`: of the executable, as
-  // stat(2) says; 0: not known, and the path has to do.
-  void Fill(uint64_t inode, uint64_t device, uint64_t now_ns, Process* process);
+  // stat(2) says; 0: not known, and the path has to do. `time_ns`: when it ran, boot-time clock.
+  void Fill(uint64_t inode, uint64_t device, uint64_t time_ns, Process* process);
 
  private:
   using Key = std::tuple<uint64_t, uint64_t, int64_t, uint32_t, uint64_t>;

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "agent/capture/bpf_source.h"
+#include "base/clock.h"
 
 namespace cairn::capture {
 

@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -24,14 +25,8 @@ namespace {
 constexpr size_t kSendBuffer = 256 << 10;
 constexpr absl::Duration kPollAtLeast = absl::Seconds(1);  // should inotify miss something
 
-uint64_t BootTimeNs() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
-}
-
 // Steady, and cheap: nanoseconds since some point.
-absl::Time Now() { return absl::FromUnixNanos(static_cast<int64_t>(BootTimeNs())); }
+absl::Time Now() { return absl::FromUnixNanos(static_cast<int64_t>(BootNs())); }
 
 double Random() {
   static thread_local std::mt19937_64 generator{std::random_device{}()};
@@ -133,7 +128,7 @@ absl::Status Shipper::Run(bool until_shipped) {
     }
     if (progressed) backoff_ = options_.backoff_min;
     // What is recorded while nobody takes it waits from here on.
-    if (!status.ok() && waiting_since_ns_ == 0) waiting_since_ns_ = BootTimeNs();
+    if (!status.ok() && waiting_since_ns_ == 0) waiting_since_ns_ = BootNs();
     if (stopping()) break;
     if (reconnect_.exchange(false)) continue;
     // The same error again and again is said once.
@@ -157,7 +152,7 @@ absl::Status Shipper::RunSession(const CollectorAddress& collector, bool until_s
     session.uplink = std::make_unique<Uplink>(UplinkOptions{.collector_key = collector.key,
                                                             .compress = options_.compress,
                                                             .agent_version = kVersion,
-                                                            .boot_time_ns = BootTimeNs},
+                                                            .boot_time_ns = BootNs},
                                               source_.get(), &receipts_, &exposure_);
     status = Exchange(&session, until_shipped);
     *progressed = session.uplink->welcomed() && !absl::IsDeadlineExceeded(status);
@@ -230,7 +225,7 @@ absl::Status Shipper::Exchange(Session* session, bool until_shipped) {
 absl::Duration Shipper::lag() const {
   const uint64_t since_ns = waiting_since_ns_;
   if (since_ns == 0) return absl::ZeroDuration();
-  return absl::Nanoseconds(static_cast<int64_t>(BootTimeNs() - since_ns));
+  return absl::Nanoseconds(static_cast<int64_t>(BootNs() - since_ns));
 }
 
 absl::Status Shipper::Fill(Session* session) {

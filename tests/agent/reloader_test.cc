@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "agent/clock.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "ledger/note.h"
 #include "ledger/reader.h"

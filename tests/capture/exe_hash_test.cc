@@ -14,6 +14,7 @@
 #include <iterator>
 #include <string>
 
+#include "base/clock.h"
 #include "gtest/gtest.h"
 
 namespace cairn::capture {
@@ -68,6 +69,7 @@ class ExeHashTest : public ::testing::Test {
     }
     inode_ = want.st_ino;
     device_ = want.st_dev;
+    started_ns_ = BootNs();
     close(fd);
   }
   void Stop() {
@@ -86,14 +88,14 @@ class ExeHashTest : public ::testing::Test {
 
   // What Fill makes of it, with a patience no machine exhausts.
   std::string Fill(ExeHash* hash, Process process) {
-    hash->Fill(inode_, device_, now_ns_ += kMinuteNs, &process);
+    hash->Fill(inode_, device_, started_ns_, &process);
     return process.exe_hash();
   }
   static ExeHashLimits Patient() { return {.wait_ns = kMinuteNs, .wait_per_second_ns = kMinuteNs}; }
 
   std::string dir_, exe_;
   pid_t pid_ = 0;
-  uint64_t inode_ = 0, device_ = 0, now_ns_ = 0;
+  uint64_t inode_ = 0, device_ = 0, started_ns_ = 0;
 };
 
 TEST_F(ExeHashTest, OfALiveProcessOneThatIsGoneAndOneWhoseFileIs) {
@@ -127,6 +129,7 @@ TEST_F(ExeHashTest, OfAFileThatWasNeverOnADisk) {
 TEST_F(ExeHashTest, AnotherFileOfThatNameHasNone) {
   Start(open(exe_.c_str(), O_PATH));
   Stop();
+  usleep(20'000);  // a file's change time is as coarse as the kernel's tick
   unlink(exe_.c_str());
   const int keep = open(dir_.c_str(), O_TMPFILE | O_RDWR, 0600);  // takes the inode number
   Copy(kProgram, exe_);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/certificate.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "collector/console/access.h"
 #include "collector/console/certificate.h"
@@ -35,12 +36,6 @@ void Must(const absl::Status& status) {
   if (status.ok()) return;
   std::fprintf(stderr, "console_site: %s\n", std::string(status.message()).c_str());
   std::exit(1);
-}
-
-uint64_t BootNs() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
 class Host {

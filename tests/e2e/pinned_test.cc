@@ -233,7 +233,9 @@ TEST_F(PinnedTest, WhatIsUnpinnedDetachedOrRewrittenIsRecorded) {
   const event_verdict muted = {};
   ASSERT_EQ(bpf_map_update_elem(verdicts.get(), &nobody, &muted, BPF_ANY), 0);
   const Fd dns(bpf_obj_get((pins + "link_dns_out_1").c_str()));
-  if (dns.valid()) EXPECT_EQ(bpf_link_detach(dns.get()), 0);
+  if (dns.valid()) {
+    EXPECT_EQ(bpf_link_detach(dns.get()), 0);
+  }
 
   sleep(3);
   Host::Mark("after-all-that");
@@ -250,7 +252,9 @@ TEST_F(PinnedTest, WhatIsUnpinnedDetachedOrRewrittenIsRecorded) {
         "1 written, 0 deleted, first process 4000003; put back"}) {
     EXPECT_THAT(counted.tampering, Contains(HasSubstr(what)));
   }
-  if (dns.valid()) EXPECT_THAT(counted.tampering, Contains(HasSubstr("dns_out was detached")));
+  if (dns.valid()) {
+    EXPECT_THAT(counted.tampering, Contains(HasSubstr("dns_out was detached")));
+  }
 }
 
 TEST_F(PinnedTest, ASecondCairndKeepsItsHandsOff) {

@@ -124,7 +124,9 @@ TEST(PolicyStorm, NumberedEventsAreEachJudgedOnceByOnePolicy) {
     present += storm.times[number] > 0;
   }
   EXPECT_GE(present + storm.lost, made);
-  if (storm.lost == 0) EXPECT_EQ(present, made);
+  if (storm.lost == 0) {
+    EXPECT_EQ(present, made);
+  }
   EXPECT_EQ(storm.rules.size(), 2u);
   for (const auto& [digest, rules] : storm.rules) EXPECT_EQ(rules.size(), 1u) << "a mix";
   for (const char* trigger : {"SIGHUP", "control", "inotify"}) {

@@ -128,6 +128,17 @@ TEST(Ledger, SaysWhatAKillWouldTake) {
   EXPECT_EQ(Paths(log.dir.path()).size(), 3u);
 }
 
+// Also while a checkpoint is due that goes with the next commit.
+TEST(Ledger, WhoeverCallsTickMaySleepBetween) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  for (int ms = 0; ms < 1200; ++ms) {
+    ASSERT_TRUE(log.Append(absl::StrCat("/", ms)).ok());
+    log.Advance(absl::Milliseconds(1));
+    ASSERT_GT(log.ledger->Tick(), absl::ZeroDuration()) << "after " << ms << " ms";
+  }
+}
+
 // What vouches for its end is newer than what was there when the reading began.
 TEST(Ledger, ReadWhileItIsWrittenNothingIsMissing) {
   TestLog log;

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "collector/setup.h"
 #include "ledger/segments.h"
@@ -67,10 +68,7 @@ void HostWriter::Write(int count, bool urgent, absl::Span<const std::string* con
   record.set_ret(3);
   for (int i = 0; i < count; ++i) {
     record.mutable_file()->set_path(absl::StrCat("/srv/data/file-", ++written_));
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    const ledger::Entry entry{.time_ns = static_cast<uint64_t>(now.tv_sec) * 1000000000u +
-                                         static_cast<uint64_t>(now.tv_nsec),
+    const ledger::Entry entry{.time_ns = BootNs(),
                               .record = &record,
                               .subject = &subject_,
                               .rules = rules,

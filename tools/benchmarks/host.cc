@@ -35,12 +35,6 @@ int Run(const std::vector<std::string>& words) {
 
 }  // namespace
 
-uint64_t BootNs() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 std::string ProgramsBeside(const std::string& self) {
   const size_t tools = self.rfind("/tools/");
   if (tools != std::string::npos && geteuid() == 0) return self.substr(0, tools) + "/bin";

@@ -9,9 +9,6 @@
 
 namespace cairn {
 
-// CLOCK_BOOTTIME.
-uint64_t BootNs();
-
 // Where cairn's programs are, by the path of a benchmark (argv[0]); "": it was not started by
 // tools/bench, or not as root, and stderr says so.
 std::string ProgramsBeside(const std::string& self);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "ledger/reader.h"
 #include "tools/benchmarks/host.h"
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "ledger/reader.h"
 #include "tools/benchmarks/host.h"
 

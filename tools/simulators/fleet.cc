@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/socket.h"
 #include "base/status.h"
@@ -181,7 +182,7 @@ class Shard {
     const absl::Time now = absl::Now();
     if (settings_.bulk > 0 || now < tick_) return absl::OkStatus();
     tick_ = now + absl::Milliseconds(1);
-    const uint64_t now_ns = BootTimeNs();
+    const uint64_t now_ns = BootNs();
     for (size_t i = 0; i < connected_; ++i) {
       if (append && now >= next_[i]) {
         next_[i] = now + absl::Seconds(settings_.interval);

@@ -7,16 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/clock.h"
 #include "base/socket.h"
 #include "base/status.h"
 
 namespace cairn::simulators {
-
-uint64_t BootTimeNs() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
-}
 
 VirtualHost::VirtualHost(const std::string& dir, std::string deployment, int number)
     : dir_(absl::StrCat(dir, "/", number)),
@@ -59,11 +54,11 @@ absl::Status VirtualHost::Connect(int port) {
   ::poll(&ready, 1, 5000);
   RETURN_IF_ERROR(FinishConnect(socket.get()));
   ASSIGN_OR_RETURN(tls_, TlsConnection::Connect(context, std::move(socket), "127.0.0.1", ""));
-  uplink_ = std::make_unique<shipper::Uplink>(shipper::UplinkOptions{.boot_time_ns = BootTimeNs},
+  uplink_ = std::make_unique<shipper::Uplink>(shipper::UplinkOptions{.boot_time_ns = BootNs},
                                               source_.get(), &receipts_, &exposure_);
   RETURN_IF_ERROR(source_->Refresh());
   published_ = source_->size();
-  published_ns_ = BootTimeNs();
+  published_ns_ = BootNs();
   return uplink_->Start(&out_);
 }
 
@@ -76,7 +71,7 @@ void VirtualHost::Append(int records, bool urgent) {
     ++written_;
     record.mutable_file()->set_path(
         absl::StrCat("/srv/data/", absl::Hex(written_ * 0x9e3779b97f4a7c15u), "-", written_));
-    const ledger::Entry entry{.time_ns = BootTimeNs(),
+    const ledger::Entry entry{.time_ns = BootNs(),
                               .record = &record,
                               .subject = &subject_,
                               .urgent = urgent && i + 1 == records};
@@ -95,7 +90,7 @@ absl::Status VirtualHost::Tick(uint64_t now_ns) {
     RETURN_IF_ERROR(source_->Refresh());
     if (source_->size() > published_) {
       published_ = source_->size();
-      published_ns_ = BootTimeNs();
+      published_ns_ = BootNs();
     }
     return Exchange();
   }
@@ -119,7 +114,7 @@ absl::Status VirtualHost::Exchange() {
   }
   if (uplink_->receipted() >= published_ && timed_ < published_ && uplink_->receipted() > 0) {
     timed_ = published_;
-    receipt_times_.Add(static_cast<double>(BootTimeNs() - published_ns_) / 1e6, 1);
+    receipt_times_.Add(static_cast<double>(BootNs() - published_ns_) / 1e6, 1);
   }
   return Send();
 }

@@ -16,8 +16,6 @@
 
 namespace cairn::simulators {
 
-uint64_t BootTimeNs();
-
 // One thread.
 class VirtualHost {
  public:

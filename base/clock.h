@@ -1,12 +1,12 @@
-// The kernel's clocks, as records use them.
-#ifndef CAIRN_AGENT_CLOCK_H_
-#define CAIRN_AGENT_CLOCK_H_
+// The kernel's clocks, as records use them. Any thread.
+#ifndef CAIRN_BASE_CLOCK_H_
+#define CAIRN_BASE_CLOCK_H_
 
 #include <time.h>
 
 #include <cstdint>
 
-namespace cairn::agent {
+namespace cairn {
 
 inline uint64_t ClockNs(clockid_t clock) {
   timespec ts;
@@ -15,7 +15,13 @@ inline uint64_t ClockNs(clockid_t clock) {
 }
 inline uint64_t BootNs() { return ClockNs(CLOCK_BOOTTIME); }        // runs during suspend
 inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }  // does not
-inline uint64_t WallNs() { return ClockNs(CLOCK_REALTIME); }
+inline uint64_t WallNs() { return ClockNs(CLOCK_REALTIME); }        // may be set
+
+// CLOCK_REALTIME - CLOCK_BOOTTIME.
+inline int64_t WallOffsetNs() {
+  const uint64_t wall_ns = WallNs();
+  return static_cast<int64_t>(wall_ns - BootNs());
+}
 
 // How long the machine was suspended since boot. The later reading is of the clock that is
 // never behind, so that the difference is not negative.
@@ -24,6 +30,6 @@ inline uint64_t SuspendedNs() {
   return BootNs() - monotonic_ns;
 }
 
-}  // namespace cairn::agent
+}  // namespace cairn
 
-#endif  // CAIRN_AGENT_CLOCK_H_
+#endif  // CAIRN_BASE_CLOCK_H_
