@@ -34,6 +34,8 @@ void LogClaim::Drop() {
 }
 
 absl::Status LogClaim::Open(const Origin& origin, const ledger::VerifierKey& log_key) {
+  // Until it is given back, nobody but the claim writes there.
+  core_->saver_->Finish(core_->DirOf(origin));
   if (log_ != nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(log_, HostLog::Open(core_->options_.io, core_->DirOf(origin), log_key,
                                        core_->cosigner_.get()));
@@ -186,8 +188,7 @@ absl::StatusOr<LogClaim> Core::Claim(const Origin& origin) {
   }
   claim.core_ = this;
   claim.origin_ = origin.Text();
-  // Until it is given back, nobody but the claim writes there.
-  saver_->Finish(DirOf(origin));
+  if (archiver_ != nullptr) saver_->Finish(DirOf(origin));  // it may write there next
   return claim;
 }
 

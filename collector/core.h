@@ -80,7 +80,8 @@ class LogClaim {
   HostLog* get() const { return log_.get(); }
   HostLog* operator->() const { return log_.get(); }
   explicit operator bool() const { return log_ != nullptr; }
-  // Opens it where it is not. DataLoss: what is stored is damaged. Else as HostLog::Open.
+  // Opens it where it is not, and waits until nobody else writes there. DataLoss: what is stored is
+  // damaged. Else as HostLog::Open. Before it, the log is not to be touched.
   absl::Status Open(const Origin& origin, const ledger::VerifierKey& log_key);
   // Gives it back as broken: whoever claims it next opens it from the disk.
   void Drop();

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMaxEnrolling = 64;
 constexpr int kSyncThreads = 16;  // that wait for the disk
+constexpr int kOpenThreads = 4;   // that read and verify the newest segment of a host that comes
 
 // A socket and a segment file for each host.
 void RaiseFileLimit() {
@@ -31,6 +32,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Cor
   RaiseFileLimit();
   auto server = absl::WrapUnique(new Server(std::move(options)));
   server->syncer_ = std::make_unique<Syncer>(kSyncThreads);
+  server->opener_ = std::make_unique<Syncer>(kOpenThreads + 1);
   RETURN_IF_ERROR(server->ListenForHosts(core, std::max(1, server->options_.threads)));
   if (server->options_.enrol.has_value()) RETURN_IF_ERROR(server->ListenForEnrolment(core));
   for (const auto& worker : server->workers_) RETURN_IF_ERROR(worker->Start());
@@ -48,8 +50,8 @@ absl::Status Server::ListenForHosts(Core* core, int threads) {
     const WorkerOptions worker{
         .max_connections = static_cast<size_t>(std::max(1, options_.max_connections / threads)),
         .handshake_within = options_.handshake_within};
-    workers_.push_back(
-        std::make_unique<Worker>(worker, core, syncer_.get(), tls, std::move(listener)));
+    workers_.push_back(std::make_unique<Worker>(worker, core, syncer_.get(), opener_.get(), tls,
+                                                std::move(listener)));
   }
   return absl::OkStatus();
 }
@@ -62,7 +64,8 @@ absl::Status Server::ListenForEnrolment(Core* core) {
   const WorkerOptions worker{.max_connections = kMaxEnrolling,
                              .handshake_within = options_.handshake_within,
                              .enrolling = true};
-  enrolment_ = std::make_unique<Worker>(worker, core, syncer_.get(), tls, std::move(listener));
+  enrolment_ = std::make_unique<Worker>(worker, core, syncer_.get(), opener_.get(), tls,
+                                        std::move(listener));
   return absl::OkStatus();
 }
 

@@ -51,7 +51,9 @@ class Server {
   int enrolment_port_ = 0;
   std::unique_ptr<Worker> enrolment_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::unique_ptr<Syncer> syncer_;  // last: what it does comes to the workers
+  // Last: what they do comes to the workers.
+  std::unique_ptr<Syncer> syncer_;
+  std::unique_ptr<Syncer> opener_;
 };
 
 }  // namespace cairn::collector

@@ -16,13 +16,13 @@ constexpr absl::Duration kPrepareWithin = absl::Minutes(2);
 constexpr absl::Duration kFrameWithin = absl::Seconds(60);
 constexpr absl::Duration kStillPreparing = absl::Seconds(2);
 constexpr absl::Duration kProveWithin = absl::Seconds(5);
-constexpr absl::Duration kSaveEvery = absl::Seconds(30);
+constexpr absl::Duration kSaveEvery = absl::Minutes(5);  // what it says stands in segments too
 constexpr absl::Duration kLookEvery = absl::Seconds(5);  // at what operators may have changed
 
 }  // namespace
 
-Session::Session(Core* core, Peer peer)
-    : core_(core), peer_(std::move(peer)), name_(peer_.address) {
+Session::Session(Core* core, Peer peer, bool opens_elsewhere)
+    : core_(core), peer_(std::move(peer)), opens_elsewhere_(opens_elsewhere), name_(peer_.address) {
   began_ = heard_ = frame_since_ = pinged_ = saved_ = looked_ = core_->options().now();
 }
 
@@ -189,17 +189,18 @@ bool Session::OnTick(std::string* out) {
   }
   if (preparation_ != nullptr && preparation_->done.HasBeenNotified()) {
     const absl::Status prepared = std::exchange(preparation_, nullptr)->status;
+    began_ = now;  // it is opened next, which has its own time
     if (absl::IsAborted(prepared)) {
       return Refuse(wire::Refusal::FORK, prepared.message(), out, kRetryTampered);
     }
     if (!prepared.ok()) {
       return Refuse(wire::Refusal::STORAGE, "the archive does not answer", out, kRetryStorage);
     }
-    if (!Greet(out)) return false;
+    if (!Open(out)) return false;
   }
-  if (!log_ && now - began_ > (preparation_ ? kPrepareWithin : kHelloWithin)) {
-    return Refuse(wire::Refusal::MALFORMED, preparation_ ? "the log is not ready" : "no Hello",
-                  out);
+  if (!log_ && now - began_ > (waiting_ ? kPrepareWithin : kHelloWithin)) {
+    return waiting_ ? Refuse(wire::Refusal::STORAGE, "the log is not ready", out, kRetryStorage)
+                    : Refuse(wire::Refusal::MALFORMED, "no Hello", out);
   }
   if (log_ && !CheckChallenge(out)) return false;
   if (log_ && core_->archiver() != nullptr) GiveArchived(out);
@@ -207,13 +208,13 @@ bool Session::OnTick(std::string* out) {
     return Refuse(wire::Refusal::MALFORMED, "a frame that does not end", out);
   }
   // One that was not read could not be heard.
-  if (now - std::max(heard_, read_after_) > 3 * period && preparation_ == nullptr) {
+  if (now - std::max(heard_, read_after_) > 3 * period && !waiting_) {
     LogInfo("session ", name_, ": silent for ", absl::FormatDuration(3 * period), ", closed");
     return false;
   }
-  // A host whose log is being fetched must not take us for dead.
+  // A host whose log is being fetched or opened must not take us for dead.
   if ((log_ && now - heard_ > period && now - pinged_ > period) ||
-      (preparation_ != nullptr && now - pinged_ > kStillPreparing)) {
+      (waiting_ && now - pinged_ > kStillPreparing)) {
     pinged_ = now;
     wire::Frame frame;
     frame.mutable_keep_alive()->set_nonce(static_cast<uint64_t>(absl::ToUnixMillis(now)));
@@ -254,6 +255,7 @@ bool Session::Refuse(wire::Refusal::Code code, absl::string_view text, std::stri
   refusal->set_retry_after_s(retry_after_s);
   wire::AppendFrame(frame, out);
   ++core_->counters()->refused;
+  StopWaiting();
   LogWarning("session ", name_, " from ", peer_.address, " refused: ", wire::RefusalText(*refusal));
   return false;
 }

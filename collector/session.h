@@ -3,6 +3,7 @@
 #ifndef CAIRN_COLLECTOR_SESSION_H_
 #define CAIRN_COLLECTOR_SESSION_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,10 +30,34 @@ struct Peer {
   bool enrolling = false;                         // on the listener that asks for no certificate
 };
 
+// A log on its way to the session that claimed it.
+class Opening {
+ public:
+  Opening(LogClaim log, Origin origin, ledger::VerifierKey key)
+      : log_(std::move(log)), origin_(std::move(origin)), key_(std::move(key)) {}
+  // Reads and verifies its newest segment, which waits for the disk. Once, any thread.
+  void Run();
+  // Nobody wants it any more: Run does nothing, should it come. Any thread.
+  void Abandon() { abandoned_.store(true); }
+
+ private:
+  friend class Session;
+  LogClaim log_;
+  const Origin origin_;
+  const ledger::VerifierKey key_;
+  std::atomic<bool> abandoned_{false};
+  absl::Status opened_;
+  std::optional<DueReceipt> due_;  // what was verified and never receipted ...
+  absl::Status synced_;            // ... and is durable now
+};
+
 // One thread at a time.
 class Session {
  public:
-  Session(Core* core, Peer peer);
+  // `opens_elsewhere`: whoever runs it calls BeginOpening behind OnBytes and OnTick; else logs are
+  // opened within them.
+  Session(Core* core, Peer peer, bool opens_elsewhere = false);
+  ~Session() { StopWaiting(); }
 
   // Takes what the host sent, appends what is to be answered. False: flush `out`, then close.
   bool OnBytes(absl::string_view bytes, std::string* out);
@@ -42,6 +67,10 @@ class Session {
   // and nothing else is begun until then. None: no receipt is due.
   std::optional<DueReceipt> BeginCommit();
   bool FinishCommit(const DueReceipt& due, const absl::Status& synced, std::string* out);
+  // What is returned wants its Run, on any thread, before FinishOpening. Null: nothing is to be
+  // opened. It may outlive the session.
+  std::shared_ptr<Opening> BeginOpening();
+  bool FinishOpening(Opening* opening, std::string* out);
   // What time makes due: keep-alives, limits. Call at least once a second.
   bool OnTick(std::string* out);
   // Asks the host to go elsewhere.
@@ -60,7 +89,9 @@ class Session {
   bool OnEnrol(const wire::Enrol& enrol, std::string* out);
   bool OnKeepAlive(const wire::KeepAlive& keep_alive, std::string* out);
   bool Contested(std::string* out);
-  bool Greet(std::string* out);
+  bool Open(std::string* out);
+  void StopWaiting();
+  bool Greet(const Opening& opening, std::string* out);
   bool OnAppend(const wire::Append& append, std::string* out);
   bool CheckHistory(const wire::Hello& hello, std::string* out);
   bool Position(const wire::Hello& hello, std::string* out);
@@ -75,12 +106,16 @@ class Session {
 
   Core* const core_;
   const Peer peer_;
+  const bool opens_elsewhere_;
   std::string name_;
   wire::FrameParser parser_;
   LogClaim log_;
   std::optional<Origin> origin_;              // once it is this host's
   wire::Hello hello_;                         // what it said, until its log is open
+  bool waiting_ = false;                      // for its log, from the Hello to the Welcome
   std::shared_ptr<Preparation> preparation_;  // of the log, by the archiver
+  std::shared_ptr<Opening> opening_;          // behind that
+  bool opening_due_ = false;                  // nobody has begun it
   std::string shown_note_;                    // the host's, from its Hello
   uint64_t archived_ = 0;                     // blocks the host was told of
   uint64_t challenges_ = 0;                   // answered, of those who want this log

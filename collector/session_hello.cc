@@ -1,5 +1,6 @@
 // How a session begins: who is it, may it, and where does its log go on?
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -83,10 +84,11 @@ bool Session::OnHello(const wire::Hello& hello, std::string* out) {
   name_ = hello.origin();
   absl::StatusOr<LogClaim> claim = core_->Claim(*origin);
   if (!claim.ok()) return Contested(out);
-  log_ = *std::move(claim);
+  opening_ = std::make_shared<Opening>(*std::move(claim), *origin, *key);
   origin_ = *origin;
   hello_ = hello;
-  if (core_->archiver() == nullptr) return Greet(out);
+  waiting_ = true;
+  if (core_->archiver() == nullptr) return Open(out);
   preparation_ = core_->archiver()->Prepare(*origin, core_->DirOf(*origin), *key);
   return true;  // OnTick goes on
 }
@@ -105,21 +107,53 @@ bool Session::Contested(std::string* out) {
                 kRetryTampered);
 }
 
-bool Session::Greet(std::string* out) {
-  const absl::StatusOr<ledger::VerifierKey> key = ledger::VerifierKey::Parse(hello_.log_key());
-  const absl::Status opened = log_.Open(*origin_, *key);
-  if (!opened.ok()) {
-    core_->Alarm("storage", name_, opened.message());
+void Opening::Run() {
+  if (abandoned_.load()) {
+    opened_ = absl::CancelledError("nobody waits for it");
+    return;
+  }
+  opened_ = log_.Open(origin_, key_);
+  if (!opened_.ok() || !log_->receipt_due()) return;
+  due_ = log_->BeginReceipt();
+  synced_ = due_->Sync();
+}
+
+bool Session::Open(std::string* out) {
+  opening_due_ = opens_elsewhere_;
+  if (opening_due_) return true;  // BeginOpening
+  opening_->Run();
+  return FinishOpening(opening_.get(), out);
+}
+
+std::shared_ptr<Opening> Session::BeginOpening() {
+  return std::exchange(opening_due_, false) ? opening_ : nullptr;
+}
+
+void Session::StopWaiting() {
+  if (opening_ != nullptr) opening_->Abandon();
+  opening_ = nullptr;
+  opening_due_ = waiting_ = false;
+}
+
+bool Session::FinishOpening(Opening* opening, std::string* out) {
+  if (!std::exchange(waiting_, false)) return false;  // it was refused meanwhile
+  const std::shared_ptr<Opening> done = std::exchange(opening_, nullptr);
+  if (!opening->opened_.ok()) {
+    core_->Alarm("storage", name_, opening->opened_.message());
     return Refuse(wire::Refusal::STORAGE, "the log cannot be opened here", out, kRetryStorage);
   }
+  log_ = std::move(opening->log_);
+  return Greet(*opening, out);
+}
+
+bool Session::Greet(const Opening& opening, std::string* out) {
   core_->Hear(name_);
   shown_note_ = hello_.checkpoint();
   read_after_ = core_->Spend(*origin_, 0);
   receipted_records_ = log_->receipt().records;
   // What was verified and never receipted counts too when histories are compared.
-  if (log_->receipt_due()) {
-    const DueReceipt due = log_->BeginReceipt();
-    if (!GiveReceipt(due, due.Sync(), false, out)) return false;
+  if (opening.due_.has_value() && !GiveReceipt(*opening.due_, opening.synced_, false, out)) {
+    return false;
   }
   if (!CheckHistory(hello_, out) || !Position(hello_, out)) return false;
   Welcome(hello_, out);

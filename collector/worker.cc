@@ -28,11 +28,12 @@ absl::Time PeerNotAfter(const TlsConnection& tls) {
 
 }  // namespace
 
-Worker::Worker(WorkerOptions options, Core* core, Syncer* syncer, std::shared_ptr<TlsContext> tls,
-               Fd listener)
+Worker::Worker(WorkerOptions options, Core* core, Syncer* syncer, Syncer* opener,
+               std::shared_ptr<TlsContext> tls, Fd listener)
     : options_(options),
       core_(core),
       syncer_(syncer),
+      opener_(opener),
       listener_(std::move(listener)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
@@ -94,7 +95,7 @@ void Worker::Round(int timeout_ms) {
     const auto found = connections_.find(fd);
     if (found == connections_.end()) continue;
     Connection* connection = found->second.get();
-    StartCommit(connection);
+    StartWhatWaits(connection);
     Flush(connection);
     Watch(connection);
   }
@@ -155,10 +156,12 @@ bool Worker::Shake(Connection* connection) {
     connection->events = *want == TlsWant::kWrite ? EPOLLOUT : EPOLLIN;
     return false;
   }
-  connection->session.emplace(core_, Peer{.address = PeerAddress(connection->tls->fd()),
-                                          .uris = connection->tls->PeerUris(),
-                                          .not_after = PeerNotAfter(*connection->tls),
-                                          .enrolling = options_.enrolling});
+  connection->session.emplace(core_,
+                              Peer{.address = PeerAddress(connection->tls->fd()),
+                                   .uris = connection->tls->PeerUris(),
+                                   .not_after = PeerNotAfter(*connection->tls),
+                                   .enrolling = options_.enrolling},
+                              /*opens_elsewhere=*/true);
   return true;
 }
 
@@ -169,6 +172,7 @@ void Worker::ReadSome(Connection* connection) {
     const absl::StatusOr<TlsIo> io = connection->tls->Read(buffer_.data(), buffer_.size());
     if (!io.ok() || io->want == TlsWant::kClosed) {
       finished_.push_back(connection->tls->fd());
+      connection->closing = true;
       return;
     }
     if (io->bytes == 0) return;
@@ -244,40 +248,56 @@ void Worker::TakeRequests() {
   eventfd_t value = 0;
   ::eventfd_read(wake_.get(), &value);
   std::shared_ptr<TlsContext> renewed;
-  std::vector<Synced> synced;
+  std::vector<Done> done;
   {
     const absl::MutexLock lock(&mutex_);
     renewed = std::move(renewed_);
-    synced.swap(synced_);
+    done.swap(done_);
   }
-  FinishCommits(synced);
+  FinishAll(done);
   if (renewed != nullptr) TakeContext(std::move(renewed));
 }
 
-// The disk is waited for elsewhere; FinishCommits goes on.
-void Worker::StartCommit(Connection* connection) {
-  if (!connection->session.has_value() || connection->closing) return;
-  std::optional<DueReceipt> due = connection->session->BeginCommit();
-  if (!due.has_value()) return;
-  const bool urgent = due->urgent();
-  syncer_->Submit(urgent, [this, fd = connection->tls->fd(), id = connection->id,
-                           due = *std::move(due)]() mutable {
-    absl::Status status = due.Sync();
-    {
-      const absl::MutexLock lock(&mutex_);
-      synced_.push_back({fd, id, std::move(due), std::move(status)});
-      if (synced_.size() > 1) return;  // it was woken already
-    }
-    ::eventfd_write(wake_.get(), 1);
-  });
+void Worker::DoElsewhere(Syncer* threads, bool urgent, const Connection& connection,
+                         std::function<Finish()> work) {
+  threads->Submit(urgent,
+                  [this, fd = connection.tls->fd(), id = connection.id, work = std::move(work)] {
+                    Finish finish = work();
+                    {
+                      const absl::MutexLock lock(&mutex_);
+                      done_.push_back({fd, id, std::move(finish)});
+                      if (done_.size() > 1) return;  // it was woken already
+                    }
+                    ::eventfd_write(wake_.get(), 1);
+                  });
 }
 
-void Worker::FinishCommits(const std::vector<Synced>& synced) {
-  for (const Synced& one : synced) {
+// The disk is waited for elsewhere; FinishAll goes on.
+void Worker::StartWhatWaits(Connection* connection) {
+  if (!connection->session.has_value() || connection->closing) return;
+  if (std::shared_ptr<Opening> opening = connection->session->BeginOpening(); opening != nullptr) {
+    DoElsewhere(opener_, false, *connection, [opening]() -> Finish {
+      opening->Run();
+      return [opening](Session* session, std::string* out) {
+        return session->FinishOpening(opening.get(), out);
+      };
+    });
+  }
+  if (std::optional<DueReceipt> due = connection->session->BeginCommit(); due.has_value()) {
+    DoElsewhere(syncer_, due->urgent(), *connection, [due = *std::move(due)]() -> Finish {
+      return [due, synced = due.Sync()](Session* session, std::string* out) {
+        return session->FinishCommit(due, synced, out);
+      };
+    });
+  }
+}
+
+void Worker::FinishAll(const std::vector<Done>& done) {
+  for (const Done& one : done) {
     const auto found = connections_.find(one.fd);
     if (found == connections_.end() || found->second->id != one.connection) continue;
     Connection* connection = found->second.get();
-    const bool goes_on = connection->session->FinishCommit(one.due, one.status, &connection->out);
+    const bool goes_on = one.finish(&*connection->session, &connection->out);
     connection->closing = connection->closing || !goes_on;
     touched_.push_back(one.fd);
   }

@@ -3,6 +3,7 @@
 #define CAIRN_COLLECTOR_WORKER_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,9 +31,10 @@ struct WorkerOptions {
 // Constructor, Start, Renew and Stop from one thread; the rest is the worker's own.
 class Worker {
  public:
-  // `syncer` is destroyed after Stop and before the worker: what it still does comes here.
-  Worker(WorkerOptions options, Core* core, Syncer* syncer, std::shared_ptr<TlsContext> tls,
-         Fd listener);
+  // `syncer` is for commits, `opener` for logs to be opened. Both are destroyed after Stop and
+  // before the worker: what they still do comes here.
+  Worker(WorkerOptions options, Core* core, Syncer* syncer, Syncer* opener,
+         std::shared_ptr<TlsContext> tls, Fd listener);
   ~Worker();  // as Stop
 
   absl::Status Start();
@@ -54,11 +56,12 @@ class Worker {
     bool paused = false;   // over its rate
   };
 
-  struct Synced {  // by the syncer
+  // What goes on, on this thread, behind work that another did. False: flush, then close.
+  using Finish = std::function<bool(Session* session, std::string* out)>;
+  struct Done {
     int fd;
     uint64_t connection;
-    DueReceipt due;
-    absl::Status status;
+    Finish finish;
   };
 
   void Loop();
@@ -71,8 +74,10 @@ class Worker {
   void Watch(Connection* connection);
   void Tick();
   void TakeRequests();
-  void StartCommit(Connection* connection);
-  void FinishCommits(const std::vector<Synced>& synced);
+  void DoElsewhere(Syncer* threads, bool urgent, const Connection& connection,
+                   std::function<Finish()> work);
+  void StartWhatWaits(Connection* connection);
+  void FinishAll(const std::vector<Done>& done);
   void TakeContext(std::shared_ptr<TlsContext> renewed);
   void Close(int fd);
   void DrainAll();
@@ -80,6 +85,7 @@ class Worker {
   const WorkerOptions options_;
   Core* const core_;
   Syncer* const syncer_;
+  Syncer* const opener_;
   const Fd listener_;
   const Fd epoll_;
   const Fd wake_;  // eventfd
@@ -87,7 +93,7 @@ class Worker {
   std::atomic<bool> stop_{false};
   absl::Mutex mutex_;
   std::shared_ptr<TlsContext> renewed_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Synced> synced_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Done> done_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<TlsContext> tls_;
   std::map<int, std::unique_ptr<Connection>> connections_;  // by socket
   uint64_t newest_id_ = 0;

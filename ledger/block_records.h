@@ -18,14 +18,20 @@
 namespace cairn::ledger {
 
 // Give it all blocks of a segment from its start, in order: what is said of a process once is
-// remembered. One thread.
+// remembered, also in the next segment, whose carried blocks (FORMAT.md §8) do not repeat it. One
+// thread.
 class BlockRecords {
  public:
   // Blocks from here on are of this segment.
   void BeginSegment(const SegmentHeader& header);
 
-  // Calls `take` for each record of block `index`. Views are good within the call.
-  // InvalidArgument: not a block.
+  // Reads block `index`. InvalidArgument: not a block, and there are no records.
+  absl::Status Take(uint64_t index, absl::string_view stored);
+  int size() const { return block_.records_size(); }
+  // Record `i` of it, from 0. Views are good until the next Take.
+  void Fill(int i, LoggedRecord* out);
+
+  // Both: calls `take` for each record of block `index`.
   absl::Status Walk(uint64_t index, absl::string_view stored,
                     absl::FunctionRef<absl::Status(const LoggedRecord&)> take);
 
@@ -37,6 +43,7 @@ class BlockRecords {
   std::string origin_;
   std::string boot_id_;
   uint64_t epoch_ = 0;
+  uint64_t index_ = 0;
   Block block_;
   LoggedRecord logged_;
   std::vector<const Process*> now_;

@@ -49,14 +49,14 @@ absl::StatusOr<CommitJob> Ledger::MakeCommit(bool checkpoint) {
 bool Ledger::CommitDue(uint64_t now_ns) const {
   if (oldest_pending_ns_ == 0 && !CheckpointDue(now_ns)) return false;
   return commit_urgent_ || backlog_.bytes() >= options_.limits.commit_bytes ||
-         now_ns - oldest_pending_ns_ >= Ns(options_.limits.commit_age);
+         oldest_pending_ns_ + Ns(options_.limits.commit_age) <= now_ns;
 }
 
 bool Ledger::CheckpointDue(uint64_t now_ns) const {
   if (checkpoint_urgent_) return true;
   // One commit early rather than one late.
   const uint64_t age = Ns(options_.limits.checkpoint_age - options_.limits.commit_age);
-  return oldest_unvouched_ns_ != 0 && now_ns - oldest_unvouched_ns_ >= age;
+  return oldest_unvouched_ns_ != 0 && oldest_unvouched_ns_ + age <= now_ns;
 }
 
 void Ledger::StartCommit(bool checkpoint) {

@@ -3,17 +3,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <optional>
-#include <tuple>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
 #include "base/status.h"
 #include "ledger/block.h"
+#include "ledger/block_records.h"
 #include "ledger/format.h"
 #include "ledger/open_segment.h"
 #include "ledger/segments.h"
@@ -22,11 +22,6 @@ namespace cairn::ledger {
 namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
-// Details of more processes than this are forgotten at the next segment.
-constexpr size_t kMaxProcesses = 1 << 17;
-
-using ProcessKey = std::tuple<uint32_t, uint64_t, uint32_t>;  // pid, start, generation
-
 }  // namespace
 
 class LogReader::Impl {
@@ -35,10 +30,9 @@ class LogReader::Impl {
 
   absl::StatusOr<ReadEnd> Next(LoggedRecord* out) {
     for (;;) {
-      if (next_record_ < block_.records_size()) {
-        const bool shown = Fill(next_record_++, out);
-        if (shown) return ReadEnd::kRecord;
-        continue;
+      while (next_record_ < records_.size()) {
+        records_.Fill(next_record_++, out);
+        if (out->wall_ns >= from_wall_ns_) return ReadEnd::kRecord;
       }
       ASSIGN_OR_RETURN(const ReadEnd end, NextBlock());
       if (end != ReadEnd::kRecord) return end;
@@ -48,26 +42,6 @@ class LogReader::Impl {
   void SeekTime(uint64_t wall_ns) { from_wall_ns_ = wall_ns; }
 
  private:
-  bool Fill(int index, LoggedRecord* out) {
-    const Record& record = block_.records(index);
-    out->sequence = block_.first_sequence() + static_cast<uint64_t>(index);
-    out->block = block_index_;
-    out->epoch = header_.epoch();
-    out->time_ns = block_.first_time_ns() + static_cast<uint64_t>(record.time_delta_ns());
-    out->wall_ns = out->time_ns + static_cast<uint64_t>(block_.wall_offset_ns()) +
-                   static_cast<uint64_t>(record.wall_adjust_ns());
-    out->policy_generation = block_.policy_generation();
-    out->record = &record;
-    out->process = record.process_ref() == 0 ? nullptr : processes_now_[record.process_ref() - 1];
-    out->rules.clear();
-    for (const uint32_t ref : record.rule_refs()) {
-      out->rules.emplace_back(block_.rules(static_cast<int>(ref) - 1));
-    }
-    out->boot_id = boot_id_;
-    out->origin = header_.origin();
-    return out->wall_ns >= from_wall_ns_;
-  }
-
   absl::StatusOr<ReadEnd> NextBlock() {
     for (;;) {
       if (broken_ && !CloseIfFinished()) return ReadEnd::kEnd;
@@ -105,42 +79,19 @@ class LogReader::Impl {
     if (end == FrameEnd::kFrame) {
       header_seen_ = true;
       next_block_ = header_.first_block();
+      records_.BeginSegment(header_);
       frame->type = FrameType::kCommit;
     }
     return end;
   }
 
   absl::Status TakeBlock(const FrameView& frame) {
-    block_.Clear();
     next_record_ = 0;
-    const absl::string_view body = frame.body;
-    const absl::Status parsed = body.size() <= kTagBytes
-                                    ? absl::InvalidArgumentError("not a block: no bytes")
-                                    : ParseBlock(body.substr(kTagBytes), &block_);
-    if (!parsed.ok()) {
-      block_.Clear();
-      ++next_block_;
-      return absl::DataLossError(
-          absl::StrCat(segment_path_, ": byte ", offset_ - frame.size, ": ", parsed.message()));
-    }
-    block_index_ = next_block_++;
-    processes_now_.clear();
-    for (const Process& process : block_.processes()) Remember(process);
-    const Record& first = block_.records(0);
-    if (first.type() == AGENT_EPOCH_OPEN) boot_id_ = first.epoch_open().boot_id();
-    return absl::OkStatus();
-  }
-
-  // The details of a process stand where it first appears in a segment; later blocks have its
-  // identity only.
-  void Remember(const Process& process) {
-    const ProcessKey key(process.pid(), process.start_ns(), process.generation());
-    auto [known, added] = processes_.try_emplace(key, nullptr);
-    if (added) known->second = std::make_unique<Process>();
-    const bool has_details =
-        process.argv_size() > 0 || process.ppid() != 0 || process.ancestors_size() > 0;
-    if (added || has_details) *known->second = process;
-    processes_now_.push_back(known->second.get());
+    const absl::string_view body = frame.body.substr(std::min(kTagBytes, frame.body.size()));
+    const absl::Status parsed = records_.Take(next_block_++, body);
+    if (parsed.ok()) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(segment_path_, ": byte ", offset_ - frame.size, ": ", parsed.message()));
   }
 
   absl::StatusOr<bool> OpenNext() {
@@ -171,7 +122,6 @@ class LogReader::Impl {
     buffer_.clear();
     used_ = offset_ = 0;
     header_seen_ = sealed_ = false;
-    if (processes_.size() > kMaxProcesses) processes_.clear();
     return true;
   }
 
@@ -237,13 +187,9 @@ class LogReader::Impl {
   bool sealed_ = false;
   bool broken_ = false;  // its frames cannot be told apart from here on
 
-  Block block_;
+  BlockRecords records_;  // of the last block
   int next_record_ = 0;
-  uint64_t block_index_ = 0;
   uint64_t next_block_ = 0;
-  std::string boot_id_;
-  std::vector<const Process*> processes_now_;
-  absl::flat_hash_map<ProcessKey, std::unique_ptr<Process>> processes_;
 };
 
 LogReader::LogReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -15,15 +15,24 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/io.h"
 
 namespace cairn::capture {
 namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
+
+// A file's change time is as coarse as the kernel's tick.
+constexpr absl::Duration kTick = absl::Milliseconds(20);
+// Where inodes do not tell, a file that was put there this long before the exec began is the one.
+constexpr absl::Duration kSettled = absl::Seconds(1);
+constexpr size_t kMaxMounts = 4 << 20;
 
 std::string TargetOf(int fd) {
   char target[4096];
@@ -39,34 +48,48 @@ bool RenumbersFiles(int fd) {
          (status.f_type == OVERLAYFS_SUPER_MAGIC || status.f_type == BTRFS_SUPER_MAGIC);
 }
 
-// Never waits for a file system's server: attributes as the kernel has them.
-bool Attributes(int fd, struct statx* out) {
-  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, out) == 0;
+// The kernel's device of the mount `id`, out of PROC/mountinfo: "<id> <parent> <major>:<minor>
+// ...".
+bool IsMountOf(uint64_t id, uint64_t device, const std::string& proc) {
+  const absl::StatusOr<std::string> mounts = ReadFile(proc + "/mountinfo", kMaxMounts);
+  if (!mounts.ok()) return false;
+  const std::string begins = absl::StrCat(id, " ");
+  const std::string names = absl::StrCat(" ", major(device), ":", minor(device), " ");
+  for (const absl::string_view line : absl::StrSplit(*mounts, '\n')) {
+    if (!absl::StartsWith(line, begins)) continue;
+    const size_t parent_ends = line.find(' ', begins.size());
+    return parent_ends != line.npos && absl::StartsWith(line.substr(parent_ends), names);
+  }
+  return false;
 }
 
-bool IsInode(const struct statx& status, uint64_t inode, uint64_t device) {
-  return inode != 0 && status.stx_ino == inode &&
-         makedev(status.stx_dev_major, status.stx_dev_minor) == device;
-}
+// Somebody's file system: what is open for whom, whose mounts it is among.
+struct Candidate {
+  Fd fd;
+  std::string proc;      // of the process whose view it is of
+  bool running = false;  // the kernel says that process runs it
+};
 
-// What a process runs, as the kernel says it of one that is still there.
-bool IsRunning(int fd, uint64_t inode, uint64_t device, const std::string& exe) {
-  struct statx status;
-  if (!Attributes(fd, &status) || !S_ISREG(status.stx_mode)) return false;
-  return IsInode(status, inode, device) ||
-         ((inode == 0 || RenumbersFiles(fd)) && TargetOf(fd) == exe);
-}
-
-// The file that is found by the name of what ran at `time_ns`: that inode, or, where inodes do not
-// tell, a file that has not changed since, its name included.
-bool IsStill(int fd, uint64_t inode, uint64_t device, const std::string& exe, uint64_t time_ns) {
-  struct statx status;
-  if (!Attributes(fd, &status) || !S_ISREG(status.stx_mode)) return false;
-  if (IsInode(status, inode, device)) return true;
-  const absl::Duration ago = absl::Nanoseconds(static_cast<int64_t>(BootNs() - time_ns));
-  const absl::Time changed =
-      absl::FromUnixSeconds(status.stx_ctime.tv_sec) + absl::Nanoseconds(status.stx_ctime.tv_nsec);
-  return RenumbersFiles(fd) && TargetOf(fd) == exe && changed <= absl::Now() - ago;
+// Is it what ran at `ran`? Never waits for a file system's server: attributes as the kernel has
+// them, which are `status` then.
+bool IsThat(const Candidate& file, uint64_t inode, uint64_t device, const std::string& exe,
+            absl::Time ran, struct statx* status) {
+  if (!file.fd.valid() ||
+      ::statx(file.fd.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+              STATX_BASIC_STATS | STATX_MNT_ID, status) != 0 ||
+      !S_ISREG(status->stx_mode)) {
+    return false;
+  }
+  if (inode == 0) return file.running && TargetOf(file.fd.get()) == exe;
+  const absl::Time changed = absl::FromUnixSeconds(status->stx_ctime.tv_sec) +
+                             absl::Nanoseconds(status->stx_ctime.tv_nsec);
+  if (status->stx_ino == inode && makedev(status->stx_dev_major, status->stx_dev_minor) == device) {
+    // Nobody writes to what runs; afterwards, or into its inode used again, anybody.
+    return file.running || changed + kTick <= ran;
+  }
+  return RenumbersFiles(file.fd.get()) && (status->stx_mask & STATX_MNT_ID) != 0 &&
+         TargetOf(file.fd.get()) == exe && changed + kSettled <= ran &&
+         IsMountOf(status->stx_mnt_id, device, file.proc);
 }
 
 // By name, below the root of a process that is still there, and only out of the kernel's memory.
@@ -79,14 +102,17 @@ Fd OpenBelow(const std::string& root, const std::string& exe) {
 }
 
 // The executable of `process`, which may be gone already: then its parent's root has it.
-Fd OpenExe(const Process& process, uint64_t inode, uint64_t device, uint64_t time_ns) {
-  Fd fd(::open(absl::StrCat("/proc/", process.pid(), "/exe").c_str(), O_PATH | O_CLOEXEC));
-  if (fd.valid() && IsRunning(fd.get(), inode, device, process.exe())) return fd;
+Fd OpenExe(const Process& process, uint64_t inode, uint64_t device, uint64_t time_ns,
+           struct statx* status) {
+  const absl::Time ran = absl::Now() - absl::Nanoseconds(static_cast<int64_t>(BootNs() - time_ns));
+  const std::string own = absl::StrCat("/proc/", process.pid());
+  Candidate file{Fd(::open((own + "/exe").c_str(), O_PATH | O_CLOEXEC)), own, true};
+  if (IsThat(file, inode, device, process.exe(), ran, status)) return std::move(file.fd);
   if (inode == 0 || process.exe().empty() || process.exe()[0] != '/') return Fd();
-  for (const std::string& root :
-       {std::string("/"), absl::StrCat("/proc/", process.ppid(), "/root")}) {
-    fd = OpenBelow(root, process.exe());
-    if (fd.valid() && IsStill(fd.get(), inode, device, process.exe(), time_ns)) return fd;
+  for (const std::string& proc :
+       {std::string("/proc/self"), absl::StrCat("/proc/", process.ppid())}) {
+    file = {OpenBelow(proc + "/root", process.exe()), proc};
+    if (IsThat(file, inode, device, process.exe(), ran, status)) return std::move(file.fd);
   }
   return Fd();
 }
@@ -103,26 +129,24 @@ ExeHash::~ExeHash() {
   thread_.join();
 }
 
-std::optional<ExeHash::Key> ExeHash::KeyOf(int fd) {
-  struct statx status;
-  if (!Attributes(fd, &status)) return std::nullopt;
-  return Key{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino,
-             status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec, status.stx_size};
+ExeHash::Key ExeHash::KeyOf(const struct ::statx& status) {
+  return {makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino,
+          status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec, status.stx_size};
 }
 
 void ExeHash::Fill(uint64_t inode, uint64_t device, uint64_t time_ns, Process* process) {
-  Fd fd = OpenExe(*process, inode, device, time_ns);
-  if (!fd.valid()) return;
-  const auto key = KeyOf(fd.get());
-  if (!key || std::get<4>(*key) > limits_.file_bytes) return;
+  struct statx status;
+  Fd fd = OpenExe(*process, inode, device, time_ns, &status);
+  if (!fd.valid() || status.stx_size > limits_.file_bytes) return;
+  const Key key = KeyOf(status);
   std::unique_lock<std::mutex> lock(mutex_);
-  auto known = known_.find(*key);
+  auto known = known_.find(key);
   if (known == known_.end()) {
     if (jobs_.size() >= limits_.queue) return;
-    jobs_.push_back({std::move(fd), *key});
+    jobs_.push_back({std::move(fd), key});
     if (!thread_.joinable()) thread_ = std::thread([this] { Work(); });
     asked_.notify_one();
-    *process->mutable_exe_hash() = Wait(&lock, *key, time_ns);
+    *process->mutable_exe_hash() = Wait(&lock, key, time_ns);
     return;
   }
   process->set_exe_hash(known->second);
@@ -182,7 +206,11 @@ std::string ExeHash::Read(const Job& job) const {
     EVP_DigestUpdate(context.get(), buffer, static_cast<size_t>(got));
   }
   std::string digest(32, '\0');
-  if (got < 0 || KeyOf(job.file.get()) != job.key ||
+  struct statx status;
+  if (got < 0 ||
+      ::statx(job.file.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status) !=
+          0 ||
+      KeyOf(status) != job.key ||
       EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) !=
           1) {
     return "";

@@ -2,6 +2,8 @@
 #ifndef CAIRN_AGENT_CAPTURE_EXE_HASH_H_
 #define CAIRN_AGENT_CAPTURE_EXE_HASH_H_
 
+#include <sys/stat.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -44,7 +46,7 @@ class ExeHash {
     Key key;
   };
 
-  static std::optional<Key> KeyOf(int fd);
+  static Key KeyOf(const struct ::statx& status);
   std::string Wait(std::unique_lock<std::mutex>* lock, const Key& key, uint64_t now_ns);
   void Work();
   std::string Read(const Job& job) const;

@@ -4,11 +4,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <random>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -27,11 +25,6 @@ constexpr absl::Duration kPollAtLeast = absl::Seconds(1);  // should inotify mis
 
 // Steady, and cheap: nanoseconds since some point.
 absl::Time Now() { return absl::FromUnixNanos(static_cast<int64_t>(BootNs())); }
-
-double Random() {
-  static thread_local std::mt19937_64 generator{std::random_device{}()};
-  return std::uniform_real_distribution<double>(0.5, 1.0)(generator);
-}
 
 }  // namespace
 
@@ -55,7 +48,7 @@ Shipper::Shipper(ShipperOptions options)
       receipts_(absl::StrCat(options_.log_dir, "/", ledger::kReceiptsDir)),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
-      backoff_(options_.backoff_min) {}
+      backoff_(options_.backoff_min, options_.backoff_max) {}
 
 absl::StatusOr<std::unique_ptr<Shipper>> Shipper::Create(ShipperOptions options) {
   if (options.collectors.empty()) return absl::InvalidArgumentError("no collector to ship to");
@@ -88,10 +81,8 @@ void Shipper::DrainWakeups() {
   ::eventfd_read(wake_.get(), &value);
 }
 
-// Sleeps between half and the whole of the backoff, which then doubles.
-void Shipper::Backoff(absl::Duration at_least) {
-  const absl::Duration wait = std::max(at_least, backoff_) * Random();
-  backoff_ = std::min(backoff_ * 2, options_.backoff_max);
+void Shipper::Wait() {
+  const absl::Duration wait = backoff_.Next();
   pollfd fd{wake_.get(), POLLIN, 0};
   if (!stopping()) ::poll(&fd, 1, static_cast<int>(absl::ToInt64Milliseconds(wait)));
   DrainWakeups();
@@ -126,7 +117,7 @@ absl::Status Shipper::Run(bool until_shipped) {
       if (until_shipped && status.ok()) return status;
       next = (next + (progressed ? 0 : 1)) % options_.collectors.size();
     }
-    if (progressed) backoff_ = options_.backoff_min;
+    if (progressed) backoff_.Reset();
     // What is recorded while nobody takes it waits from here on.
     if (!status.ok() && waiting_since_ns_ == 0) waiting_since_ns_ = BootNs();
     if (stopping()) break;
@@ -136,7 +127,7 @@ absl::Status Shipper::Run(bool until_shipped) {
       LogWarning("ship ", options_.log_dir, ": ", status.message());
       last_error = std::string(status.message());
     }
-    Backoff(absl::ZeroDuration());
+    Wait();
   }
   return absl::OkStatus();
 }
@@ -160,7 +151,7 @@ absl::Status Shipper::RunSession(const CollectorAddress& collector, bool until_s
       const wire::Refusal& refusal = *session.uplink->refusal();
       *progressed = refusal.code() == wire::Refusal::BUSY;  // the right collector, too early
       if (options_.collectors.size() == 1 && refusal.retry_after_s() > 0 && !until_shipped) {
-        backoff_ = std::max(backoff_, absl::Seconds(std::min(refusal.retry_after_s(), 3600u)));
+        backoff_.AtLeast(absl::Seconds(std::min(refusal.retry_after_s(), 3600u)));
       }
     }
     session.tls->Close();
@@ -272,7 +263,7 @@ absl::Status Shipper::Receive(Session* session) {
     if (ended) session->frame_since = session->heard;
     if (session->uplink->receipted() == receipted) continue;
     session->owed_since = session->heard;
-    backoff_ = options_.backoff_min;
+    backoff_.Reset();
   }
 }
 

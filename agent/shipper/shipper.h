@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agent/shipper/backoff.h"
 #include "agent/shipper/bandwidth_limit.h"
 #include "agent/shipper/exposure.h"
 #include "agent/shipper/receipts.h"
@@ -70,7 +71,7 @@ class Shipper {
   absl::Status CheckTimers(Session* session);
   void Measure(Session* session);
   void DrainWakeups();
-  void Backoff(absl::Duration at_least);
+  void Wait();  // as the backoff says, or until woken
   bool stopping() const { return stop_.load(); }
 
   const ShipperOptions options_;
@@ -83,7 +84,7 @@ class Shipper {
   Fd exposure_file_;
   bool watching_ = false;
   bool changed_ = true;  // the log may have grown
-  absl::Duration backoff_;
+  Backoff backoff_;
   std::atomic<uint64_t> waiting_since_ns_{0};
   std::atomic<bool> stop_{false};
   std::atomic<bool> reconnect_{false};

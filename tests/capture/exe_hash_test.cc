@@ -54,6 +54,7 @@ class ExeHashTest : public ::testing::Test {
 
   // Starts it and waits until it is that image.
   void Start(int fd) {
+    usleep(40'000);  // a file's change time is as coarse as the kernel's tick
     pid_ = fork();
     if (pid_ == 0) {
       char* const args[] = {const_cast<char*>("program"), const_cast<char*>("1000"), nullptr};
@@ -129,7 +130,7 @@ TEST_F(ExeHashTest, OfAFileThatWasNeverOnADisk) {
 TEST_F(ExeHashTest, AnotherFileOfThatNameHasNone) {
   Start(open(exe_.c_str(), O_PATH));
   Stop();
-  usleep(20'000);  // a file's change time is as coarse as the kernel's tick
+  usleep(40'000);
   unlink(exe_.c_str());
   const int keep = open(dir_.c_str(), O_TMPFILE | O_RDWR, 0600);  // takes the inode number
   Copy(kProgram, exe_);

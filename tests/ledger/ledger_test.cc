@@ -276,6 +276,18 @@ TEST(Ledger, StorageFaultLosesNothingThatWasTaken) {
   EXPECT_EQ(report.verdict, Verdict::kOk)
       << (report.findings.empty() ? "" : report.findings[0].ToString());
   EXPECT_EQ(Paths(log.dir.path()).size(), taken);
+  // Also those in blocks that were carried, and were written when the reader had been told already.
+  auto reader = LogReader::Open(log.dir.path());
+  ASSERT_TRUE(reader.ok());
+  LoggedRecord logged;
+  uint64_t described = 0;
+  for (auto end = (*reader)->Next(&logged); end.ok() && *end == ReadEnd::kRecord;
+       end = (*reader)->Next(&logged)) {
+    if (logged.record->type() != FILE_OPEN) continue;
+    ASSERT_NE(logged.process, nullptr);
+    described += logged.process->argv_size() > 0;
+  }
+  EXPECT_EQ(described, taken);
 }
 
 }  // namespace

@@ -113,6 +113,44 @@ TEST_F(KillTest, EitherSideKilledAtRandomMomentsLosesNothingReceipted) {
   EXPECT_EQ(report.through, site_.host.size());
 }
 
+// Resident bytes of `program`, now and at most, in MiB.
+double Resident(const Program& program, const std::string& key) {
+  std::ifstream status(absl::StrCat("/proc/", program.pid(), "/status"));
+  std::string word;
+  double kib = 0;
+  while (status >> word) {
+    if (word == key && status >> kib) return kib / 1024;
+  }
+  return 0;
+}
+
+// The segments of a day, one each ten minutes, wait on the disk and nowhere else.
+TEST_F(KillTest, ACollectorThatIsAwayForADayCostsDiskOnly) {
+  constexpr int kSegments = 144;
+  constexpr int kRecords = 2000;
+  site_.host.Open();
+  site_.host.Append(kRecords);
+  site_.host.Sync();
+  StartShipper();
+  absl::SleepFor(absl::Seconds(1));
+  const double before = Resident(shipper_, "VmRSS:");
+  ASSERT_GT(before, 0) << Logs();
+  for (int i = 1; i < kSegments; ++i) {
+    site_.host.Rotate();
+    site_.host.Append(kRecords);
+  }
+  site_.host.Sync();
+  absl::SleepFor(absl::Seconds(1));
+  EXPECT_LT(Resident(shipper_, "VmHWM:"), before + 8) << "MiB";
+  StartCollector();
+  ASSERT_TRUE(WaitReceipted(site_.host.size(), absl::Seconds(60))) << Logs();
+  EXPECT_LT(Resident(shipper_, "VmHWM:"), before + 16) << "MiB, with all of it on its way";
+  site_.host.Close();
+  ASSERT_TRUE(WaitReceipted(site_.host.size(), absl::Seconds(20))) << Logs();
+  EXPECT_TRUE(site_.StoreMatches(/*whole=*/true));
+  EXPECT_EQ(site_.VerifyStore().through, site_.host.size());
+}
+
 TEST_F(KillTest, TermDrainsAndHupReloads) {
   site_.host.Open();
   site_.host.Append(100);

@@ -204,6 +204,51 @@ TEST_F(SessionTest, AConversationCutAtEveryByteNeverBreaksTheStore) {
   }
 }
 
+TEST_F(SessionTest, ALogIsOpenedWhileNobodyWaitsForIt) {
+  absl::Time now = absl::Now();
+  site_.StopCollector();
+  site_.StartCollector(
+      [&](collector::CoreOptions* options) { options->now = [&] { return now; }; });
+  Session session(site_.core(), HostPeer(), /*opens_elsewhere=*/true);
+  std::string out;
+  ASSERT_TRUE(session.OnBytes(Bytes(Hello()), &out));
+  EXPECT_EQ(out, "") << "no Welcome before it is open";
+  const std::shared_ptr<collector::Opening> opening = session.BeginOpening();
+  ASSERT_NE(opening, nullptr);
+  EXPECT_EQ(session.BeginOpening(), nullptr);
+  now += absl::Seconds(3);
+  ASSERT_TRUE(session.OnTick(&out));
+  EXPECT_TRUE(Frames(out).at(0).has_keep_alive()) << "the host must not take us for dead";
+  EXPECT_EQ(Send({Hello()}), wire::Refusal::BUSY) << "it is this session's already";
+  opening->Run();
+  out.clear();
+  ASSERT_TRUE(session.FinishOpening(opening.get(), &out));
+  EXPECT_TRUE(Frames(out).at(0).has_welcome());
+  ASSERT_TRUE(session.OnBytes(Bytes(Append(0, 0, Segment())), &out));
+  ASSERT_TRUE(session.Commit(&out));
+  EXPECT_TRUE(site_.StoreMatches(false));
+}
+
+TEST_F(SessionTest, ASessionThatEndsWhileItsLogIsOpenedGivesItBack) {
+  std::shared_ptr<collector::Opening> opening;
+  {
+    Session session(site_.core(), HostPeer(), /*opens_elsewhere=*/true);
+    std::string out;
+    ASSERT_TRUE(session.OnBytes(Bytes(Hello()), &out));
+    opening = session.BeginOpening();
+    ASSERT_NE(opening, nullptr);
+    session.Drain(&out);
+    EXPECT_EQ(RefusedWith(out), wire::Refusal::SHUTTING_DOWN);
+    opening->Run();
+    out.clear();
+    EXPECT_FALSE(session.FinishOpening(opening.get(), &out));
+    EXPECT_EQ(out, "");
+  }
+  EXPECT_EQ(Send({Hello()}), wire::Refusal::BUSY);
+  opening.reset();
+  EXPECT_EQ(Send({Hello()}), wire::Refusal::UNKNOWN_CODE);
+}
+
 TEST_F(SessionTest, RandomBytesAreRefusedNotFeared) {
   uint64_t state = 1;
   for (int round = 0; round < 300; ++round) {
