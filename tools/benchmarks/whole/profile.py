@@ -53,8 +53,8 @@ def user_side(kind, load, pid, data):
         found = re.match(r"\s+([\d.]+)%\s+(\S+)\s+\[(.)\]\s+(.*?)\s*$", line)
         if found:
             share, where, level, symbol = found.groups()
-            where = "kernel" if level == "k" else where
-            print(f"  {share:>6} %  {where:<22} {symbol[:90]}")
+            where, symbol = "kernel" if level == "k" else where, symbol.rstrip(" -")
+            print(f"  {share:>6} %  {where:<22.22} {symbol[:90]}")
 
 
 def profile(kinds, pack):
