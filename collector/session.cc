@@ -16,7 +16,7 @@ constexpr absl::Duration kPrepareWithin = absl::Minutes(2);
 constexpr absl::Duration kFrameWithin = absl::Seconds(60);
 constexpr absl::Duration kStillPreparing = absl::Seconds(2);
 constexpr absl::Duration kProveWithin = absl::Seconds(5);
-constexpr absl::Duration kSaveEvery = absl::Minutes(5);  // what it says stands in segments too
+constexpr absl::Duration kSaveEvery = absl::Seconds(30);
 constexpr absl::Duration kLookEvery = absl::Seconds(5);  // at what operators may have changed
 
 }  // namespace
