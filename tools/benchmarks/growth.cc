@@ -248,10 +248,11 @@ Series ProcessSeries() {
 
 // ---- events a second --------------------------------------------------------------
 
-std::unique_ptr<ledger::Ledger> OpenLedger(const std::string& dir) {
+std::unique_ptr<ledger::Ledger> OpenLedger(const std::string& dir, bool compress) {
   ledger::LedgerOptions options;
   options.dir = dir;
   options.origin = kOrigin;
+  options.limits.compress = compress;
   auto opened = ledger::Ledger::Open(std::move(options), Key());
   if (!opened.ok()) Fail(opened.status());
   return *std::move(opened);
@@ -293,7 +294,7 @@ class Writer {
 
 // CPU of the whole process an event, at `rate` events a second, looked at each millisecond.
 double AtRate(int rate, const std::string& dir) {
-  const auto ledger = OpenLedger(absl::StrCat(dir, "/rate", rate));
+  const auto ledger = OpenLedger(absl::StrCat(dir, "/rate", rate), true);
   Writer writer;
   constexpr int kSeconds = 3;
   const uint64_t start = MonotonicNs();
@@ -389,7 +390,7 @@ void AddLogSeries(int gib, const std::string& dir, std::vector<Series>* all) {
     const std::string log = absl::StrCat(dir, "/log");
     uint64_t records = 0, bytes = 0;
     {
-      const auto ledger = OpenLedger(log);
+      const auto ledger = OpenLedger(log, false);
       Writer writer;
       while (ledger->stats().stored_bytes < mib << 20) {
         writer.Append(ledger.get());
