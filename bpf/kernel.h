@@ -10,31 +10,31 @@
 
 #include "kernel_types.h"
 
-/*
- * From 6.2 on bpf_rdonly_cast() makes any pointer readable with plain loads,
- * which the kernel turns into loads that yield 0 on a fault; before that each read is a
- * helper call. `typed_reads` is constant at load, so the verifier drops the other half.
- */
 extern const volatile __u32 generation; /* of these programs: maps.h, active() */
-extern const volatile bool typed_reads;
-extern const volatile bool has_hooks;	     /* the lsm backend: objects.bpf.c is attached */
+extern const volatile bool has_hooks;	/* the lsm backend: objects.bpf.c is attached */
 extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */
-extern void *bpf_rdonly_cast(void *pointer, u32 type_id) __ksym __weak;
 
-#define AS(type, pointer)                                                                          \
-	((type *)(typed_reads ? bpf_rdonly_cast((void *)(pointer), bpf_core_type_id_kernel(type))  \
-			      : (void *)(pointer)))
-
+/*
+ * From 6.2 on bpf_rdonly_cast() makes any pointer readable with plain loads, which the kernel turns
+ * into loads that yield 0 on a fault. Before that each read is a helper call: HELPER_READS, an object
+ * of its own, because libbpf looks for a function that the kernel does not have in all modules, which
+ * takes CAP_SYS_ADMIN.
+ */
+#ifdef HELPER_READS
+#define AS(type, pointer) ((type *)(void *)(pointer))
 #define GET(pointer, field)                                                                        \
 	({                                                                                         \
 		__typeof__(pointer) from_ = (pointer);                                             \
 		__typeof__(from_->field) value_;                                                   \
-		if (typed_reads)                                                                   \
-			value_ = from_->field;                                                     \
-		else                                                                               \
-			bpf_core_read(&value_, sizeof(value_), &from_->field);                     \
+		bpf_core_read(&value_, sizeof(value_), &from_->field);                             \
 		value_;                                                                            \
 	})
+#else
+extern void *bpf_rdonly_cast(void *pointer, u32 type_id) __ksym;
+#define AS(type, pointer)                                                                          \
+	((type *)bpf_rdonly_cast((void *)(pointer), bpf_core_type_id_kernel(type)))
+#define GET(pointer, field) ((pointer)->field)
+#endif
 
 /* `value` & `mask`, which the compiler cannot move away from where the verifier must see it. */
 static __always_inline u64 bounded(u64 value, u32 mask)

@@ -2,7 +2,6 @@
 #include "maps.h"
 
 const volatile __u32 generation = 0; /* a type that user space has */
-const volatile bool typed_reads = false;
 const volatile bool complete_has_cqe = false;
 const volatile bool has_hooks = false;
 

@@ -4,7 +4,6 @@
  * but the agent and its manager. Loaded on that backend only; each refusal is a record. */
 #include "emit.h"
 
-const volatile bool typed_reads = false;
 struct rings_type rings SEC(".maps");
 struct counters_type counters SEC(".maps");
 struct filters_type filters SEC(".maps");

@@ -9,9 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "agent/capture/bpf_error.h"
 #include "agent/capture/kernel_features.h"
+#include "agent/capture/open_skeleton.h"
 #include "agent/capture/pins.h"
 #include "base/status.h"
 #include "bpf/cairn.skel.h"
+#include "bpf/cairn_helper_reads.skel.h"
 #include "bpf/event.h"
 
 namespace cairn::capture {
@@ -25,6 +27,13 @@ uint32_t ProgramId(const bpf_program* program, std::string* tag) {
   if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return 0;
   if (tag != nullptr) tag->assign(reinterpret_cast<const char*>(info.tag), sizeof(info.tag));
   return info.id;
+}
+
+cairn_bpf* OpenFor(const KernelFeatures& kernel) {
+  if (kernel.typed_reads) return cairn_bpf__open();
+  size_t size = 0;
+  const void* const bytes = cairn_helper_reads_bpf__elf_bytes(&size);
+  return OpenSkeleton(cairn_bpf__create_skeleton, cairn_bpf__destroy, bytes, size);
 }
 
 }  // namespace
@@ -73,10 +82,9 @@ void BpfPrograms::Unload() {
 
 absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks,
                                    bool extras) {
-  object_ = cairn_bpf__open();
+  object_ = OpenFor(kernel);
   if (object_ == nullptr) return BpfError(errno, "open the BPF object");
   object_->rodata->generation = generation_;
-  object_->rodata->typed_reads = kernel.typed_reads;
   object_->rodata->complete_has_cqe = kernel.complete_has_cqe;
   const auto& progs = object_->progs;
   // Before 6.4 the request is this tracepoint's first argument from 5.19 on; older: no io_uring.

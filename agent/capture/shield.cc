@@ -18,11 +18,13 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "agent/capture/kernel_features.h"
+#include "agent/capture/open_skeleton.h"
 #include "agent/capture/proc_reader.h"
 #include "base/io.h"
 #include "base/status.h"
 #include "bpf/event_maps.h"
 #include "bpf/shield.skel.h"
+#include "bpf/shield_helper_reads.skel.h"
 
 namespace cairn::capture {
 namespace {
@@ -89,9 +91,12 @@ absl::Status Shield::Protect(const ShieldOptions& options, const ShieldMaps& map
 }
 
 absl::Status Shield::Load(const ShieldMaps& maps) {
-  object_ = shield_bpf__open();
+  size_t size = 0;
+  const void* const bytes = shield_helper_reads_bpf__elf_bytes(&size);
+  object_ = ReadKernelFeatures().typed_reads
+                ? shield_bpf__open()
+                : OpenSkeleton(shield_bpf__create_skeleton, shield_bpf__destroy, bytes, size);
   if (object_ == nullptr) return Failed("open the shield");
-  object_->rodata->typed_reads = ReadKernelFeatures().typed_reads;
   if (bpf_map__reuse_fd(object_->maps.rings, maps.rings) != 0 ||
       bpf_map__reuse_fd(object_->maps.counters, maps.counters) != 0 ||
       bpf_map__reuse_fd(object_->maps.filters, maps.filters) != 0) {
