@@ -124,7 +124,8 @@ size_t Daemon::Drain() {
     witness_->See(captured);
     recorder_->Take(captured);
   });
-  if (events > 0) drain_until_ns_ = BootNs() + kMillisecondNs;  // once more, unwoken
+  if (events > 1)
+    drain_until_ns_ = BootNs() + kMillisecondNs;  // more will come: once more, unwoken
   return events;
 }
 
