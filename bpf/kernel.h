@@ -10,15 +10,15 @@
 
 #include "kernel_types.h"
 
-extern const volatile __u32 generation; /* of these programs: maps.h, active() */
-extern const volatile bool has_hooks;	/* the lsm backend: objects.bpf.c is attached */
+extern const volatile __u32 generation;	     /* of these programs: maps.h, active() */
+extern const volatile bool has_hooks;	     /* the lsm backend: objects.bpf.c is attached */
 extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */
 
 /*
  * From 6.2 on bpf_rdonly_cast() makes any pointer readable with plain loads, which the kernel turns
- * into loads that yield 0 on a fault. Before that each read is a helper call: HELPER_READS, an object
- * of its own, because libbpf looks for a function that the kernel does not have in all modules, which
- * takes CAP_SYS_ADMIN.
+ * into loads that yield 0 on a fault. Before that each read is a helper call: HELPER_READS, an
+ * object of its own, because libbpf looks for a function that the kernel does not have in all
+ * modules, which takes CAP_SYS_ADMIN.
  */
 #ifdef HELPER_READS
 #define AS(type, pointer) ((type *)(void *)(pointer))
