@@ -212,8 +212,8 @@ class World {
 };
 
 const World& TheWorld() {
-  static const World* world = new World();
-  return *world;
+  static const World world;
+  return world;
 }
 
 std::string Transcript(const Case& test) {

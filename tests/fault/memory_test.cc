@@ -34,23 +34,21 @@ void* operator new(size_t size) {
 namespace cairn::ledger {
 namespace {
 
-// A child writes the log in `dir` and dies of the `at`th allocation. Its exit status.
-int LiveAndDie(const std::string& dir, int64_t at) {
+// A child writes `log` and dies of the `at`th allocation. Its exit status.
+int LiveAndDie(TestLog* log, int64_t at) {
   const pid_t child = ::fork();
   if (child == 0) {
-    TestLog log;
-    LedgerOptions options = log.options();
-    options.dir = dir;
+    const LedgerOptions options = log->options();
     fail_at = at;
-    auto opened = Ledger::Open(options, log.key());
+    auto opened = Ledger::Open(options, log->key());
     if (!opened.ok()) ::_exit(1);
-    log.ledger = *std::move(opened);
+    log->ledger = *std::move(opened);
     for (int i = 0; i < 20; ++i) {
-      if (!log.Append(absl::StrCat("/n/", i)).ok()) ::_exit(2);
-      log.ledger->Flush();
-      if (i % 5 == 4 && !log.ledger->Sync().ok()) ::_exit(3);
+      if (!log->Append(absl::StrCat("/n/", i)).ok()) ::_exit(2);
+      log->ledger->Flush();
+      if (i % 5 == 4 && !log->ledger->Sync().ok()) ::_exit(3);
     }
-    const bool closed = log.ledger->Close("stop").ok();
+    const bool closed = log->ledger->Close("stop").ok();
     fail_at = 0;
     ::_exit(closed ? 0 : 4);
   }
@@ -65,7 +63,7 @@ TEST(Memory, EveryAllocationFails) {
   for (int64_t at = 1; at < 1'000'000; at += 1 + at / 40) {
     SCOPED_TRACE(testing::Message() << "allocation " << at);
     TestLog log;
-    const int status = LiveAndDie(log.dir.path(), at);
+    const int status = LiveAndDie(&log, at);
     ASSERT_TRUE(status == 0 || status == 77) << status;
     const absl::Status opened = log.Open();
     ASSERT_TRUE(opened.ok()) << opened;
