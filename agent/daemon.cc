@@ -124,8 +124,8 @@ size_t Daemon::Drain() {
     witness_->See(captured);
     recorder_->Take(captured);
   });
-  if (events > 1)
-    drain_until_ns_ = BootNs() + kMillisecondNs;  // more will come: once more, unwoken
+  const bool more_will_come = events > 1;
+  if (more_will_come) drain_until_ns_ = BootNs() + kMillisecondNs;  // once more, unwoken
   return events;
 }
 

@@ -284,10 +284,13 @@ void Worker::StartWhatWaits(Connection* connection) {
     });
   }
   if (std::optional<DueReceipt> due = connection->session->BeginCommit(); due.has_value()) {
-    DoElsewhere(syncer_, due->urgent(), *connection, [due = *std::move(due)]() -> Finish {
-      return [due, synced = due.Sync()](Session* session, std::string* out) {
-        return session->FinishCommit(due, synced, out);
-      };
+    const bool urgent = due->urgent();
+    DoElsewhere(syncer_, urgent, *connection, [due = *std::move(due)]() mutable -> Finish {
+      absl::Status synced = due.Sync();
+      return
+          [due = std::move(due), synced = std::move(synced)](Session* session, std::string* out) {
+            return session->FinishCommit(due, synced, out);
+          };
     });
   }
 }

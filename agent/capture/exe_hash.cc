@@ -48,8 +48,8 @@ bool RenumbersFiles(int fd) {
          (status.f_type == OVERLAYFS_SUPER_MAGIC || status.f_type == BTRFS_SUPER_MAGIC);
 }
 
-// The kernel's device of the mount `id`, out of PROC/mountinfo: "<id> <parent> <major>:<minor>
-// ...".
+// Is `device` the kernel's of the mount `id`? Of a line of PROC/mountinfo the first three words are
+// "<id> <parent> <major>:<minor>".
 bool IsMountOf(uint64_t id, uint64_t device, const std::string& proc) {
   const absl::StatusOr<std::string> mounts = ReadFile(proc + "/mountinfo", kMaxMounts);
   if (!mounts.ok()) return false;
@@ -70,26 +70,30 @@ struct Candidate {
   bool running = false;  // the kernel says that process runs it
 };
 
+// kIfMount: where numbers do not tell, yes if its mount is of the exec's device.
+enum class IsIt { kNo, kYes, kIfMount };
+
 // Is it what ran at `ran`? Never waits for a file system's server: attributes as the kernel has
 // them, which are `status` then.
-bool IsThat(const Candidate& file, uint64_t inode, uint64_t device, const std::string& exe,
-            absl::Time ran, struct statx* status) {
+IsIt Compare(const Candidate& file, uint64_t inode, uint64_t device, const std::string& exe,
+             absl::Time ran, struct statx* status) {
   if (!file.fd.valid() ||
       ::statx(file.fd.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
               STATX_BASIC_STATS | STATX_MNT_ID, status) != 0 ||
       !S_ISREG(status->stx_mode)) {
-    return false;
+    return IsIt::kNo;
   }
-  if (inode == 0) return file.running && TargetOf(file.fd.get()) == exe;
+  const auto yes_if = [](bool yes) { return yes ? IsIt::kYes : IsIt::kNo; };
+  if (inode == 0) return yes_if(file.running && TargetOf(file.fd.get()) == exe);
   const absl::Time changed = absl::FromUnixSeconds(status->stx_ctime.tv_sec) +
                              absl::Nanoseconds(status->stx_ctime.tv_nsec);
   if (status->stx_ino == inode && makedev(status->stx_dev_major, status->stx_dev_minor) == device) {
     // Nobody writes to what runs; afterwards, or into its inode used again, anybody.
-    return file.running || changed + kTick <= ran;
+    return yes_if(file.running || changed + kTick <= ran);
   }
-  return RenumbersFiles(file.fd.get()) && (status->stx_mask & STATX_MNT_ID) != 0 &&
-         TargetOf(file.fd.get()) == exe && changed + kSettled <= ran &&
-         IsMountOf(status->stx_mnt_id, device, file.proc);
+  const bool likely = RenumbersFiles(file.fd.get()) && (status->stx_mask & STATX_MNT_ID) != 0 &&
+                      TargetOf(file.fd.get()) == exe && changed + kSettled <= ran;
+  return likely ? IsIt::kIfMount : IsIt::kNo;
 }
 
 // By name, below the root of a process that is still there, and only out of the kernel's memory.
@@ -99,22 +103,6 @@ Fd OpenBelow(const std::string& root, const std::string& exe) {
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_CACHED;
   return Fd(static_cast<int>(::syscall(SYS_openat2, dir.get(), exe.c_str(), &how, sizeof(how))));
-}
-
-// The executable of `process`, which may be gone already: then its parent's root has it.
-Fd OpenExe(const Process& process, uint64_t inode, uint64_t device, uint64_t time_ns,
-           struct statx* status) {
-  const absl::Time ran = absl::Now() - absl::Nanoseconds(static_cast<int64_t>(BootNs() - time_ns));
-  const std::string own = absl::StrCat("/proc/", process.pid());
-  Candidate file{Fd(::open((own + "/exe").c_str(), O_PATH | O_CLOEXEC)), own, true};
-  if (IsThat(file, inode, device, process.exe(), ran, status)) return std::move(file.fd);
-  if (inode == 0 || process.exe().empty() || process.exe()[0] != '/') return Fd();
-  for (const std::string& proc :
-       {std::string("/proc/self"), absl::StrCat("/proc/", process.ppid())}) {
-    file = {OpenBelow(proc + "/root", process.exe()), proc};
-    if (IsThat(file, inode, device, process.exe(), ran, status)) return std::move(file.fd);
-  }
-  return Fd();
 }
 
 }  // namespace
@@ -134,9 +122,40 @@ ExeHash::Key ExeHash::KeyOf(const struct ::statx& status) {
           status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec, status.stx_size};
 }
 
+// The executable of `process`, which may be gone already: then its parent's root has it.
+Fd ExeHash::Open(const Process& process, uint64_t inode, uint64_t device, uint64_t time_ns,
+                 struct ::statx* status) {
+  const absl::Time ran = absl::Now() - absl::Nanoseconds(static_cast<int64_t>(BootNs() - time_ns));
+  const auto is_that = [&](const Candidate& file) {
+    const IsIt is = Compare(file, inode, device, process.exe(), ran, status);
+    return is == IsIt::kYes || (is == IsIt::kIfMount && IsSame(inode, device, *status, file.proc));
+  };
+  const std::string own = absl::StrCat("/proc/", process.pid());
+  Candidate file{Fd(::open((own + "/exe").c_str(), O_PATH | O_CLOEXEC)), own, true};
+  if (is_that(file)) return std::move(file.fd);
+  if (inode == 0 || process.exe().empty() || process.exe()[0] != '/') return Fd();
+  for (const std::string& proc :
+       {std::string("/proc/self"), absl::StrCat("/proc/", process.ppid())}) {
+    file = {OpenBelow(proc + "/root", process.exe()), proc};
+    if (is_that(file)) return std::move(file.fd);
+  }
+  return Fd();
+}
+
+// A list of mounts may be long: asked once for each file and what the kernel calls it.
+bool ExeHash::IsSame(uint64_t inode, uint64_t device, const struct ::statx& status,
+                     const std::string& proc) {
+  const std::tuple same(inode, device, KeyOf(status));
+  if (same_.count(same) != 0) return true;
+  if (!IsMountOf(status.stx_mnt_id, device, proc)) return false;
+  if (same_.size() >= limits_.files) same_.clear();
+  same_.insert(same);
+  return true;
+}
+
 void ExeHash::Fill(uint64_t inode, uint64_t device, uint64_t time_ns, Process* process) {
   struct statx status;
-  Fd fd = OpenExe(*process, inode, device, time_ns, &status);
+  Fd fd = Open(*process, inode, device, time_ns, &status);
   if (!fd.valid() || status.stx_size > limits_.file_bytes) return;
   const Key key = KeyOf(status);
   std::unique_lock<std::mutex> lock(mutex_);

@@ -9,7 +9,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
-#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -47,6 +47,10 @@ class ExeHash {
   };
 
   static Key KeyOf(const struct ::statx& status);
+  Fd Open(const Process& process, uint64_t inode, uint64_t device, uint64_t time_ns,
+          struct ::statx* status);
+  bool IsSame(uint64_t inode, uint64_t device, const struct ::statx& status,
+              const std::string& proc);
   std::string Wait(std::unique_lock<std::mutex>* lock, const Key& key, uint64_t now_ns);
   void Work();
   std::string Read(const Job& job) const;
@@ -60,7 +64,9 @@ class ExeHash {
   std::deque<Key> oldest_;            // guarded by mutex_; order of known_
   bool stopping_ = false;             // guarded by mutex_
   std::thread thread_;
-  uint64_t second_ = 0, waited_ns_ = 0;  // Fill's
+  // Fill's: the kernel's inode and device, and the file that is known to be it.
+  std::set<std::tuple<uint64_t, uint64_t, Key>> same_;
+  uint64_t second_ = 0, waited_ns_ = 0;
 };
 
 }  // namespace cairn::capture

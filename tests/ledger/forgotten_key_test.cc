@@ -129,7 +129,8 @@ std::vector<Masked> KeysOf(const std::string& dir, const uint8_t* auditor_bytes,
 
 TEST(ForgottenKey, TheProcessImageHoldsTheKeyOfNowAndNoneBefore) {
 #ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "SKIPPED: the image has the address sanitizer's terabytes of shadow";
+  GTEST_SKIP() << "SKIPPED: the address sanitizer's shadow makes this image terabytes long; every "
+                  "build without it runs this test";
 #endif
   // WIPEONFORK takes the auditor's locked key from the child: it gets a plain copy.
   const Secret32 auditor = Secret32::Random();

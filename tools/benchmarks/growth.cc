@@ -299,7 +299,7 @@ double AtRate(int rate, const std::string& dir) {
   constexpr int kSeconds = 3;
   const uint64_t start = MonotonicNs();
   const double cpu = ProcessSeconds();
-  uint64_t done = 0, slowest_ns = 0;
+  uint64_t done = 0;
   for (uint64_t now = start; now - start < kSeconds * 1'000'000'000ull; now = MonotonicNs()) {
     const uint64_t due = (now - start) * static_cast<uint64_t>(rate) / 1'000'000'000;
     for (; done < due; ++done) {
@@ -308,7 +308,6 @@ double AtRate(int rate, const std::string& dir) {
     }
     ledger->Flush();
     ledger->Tick();
-    slowest_ns = std::max(slowest_ns, MonotonicNs() - now);
     ::usleep(1000);
   }
   const double each = (ProcessSeconds() - cpu) * 1e9 / static_cast<double>(done);
