@@ -20,10 +20,6 @@ constexpr int kMaxLastDrains = 16;     // more than the socket holds
 constexpr uint64_t kAskEveryNs = 1'000'000'000;
 constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;  // the kernel starts a thread to answer
 
-bool AuditdInstalled() {
-  return access("/sbin/auditd", X_OK) == 0 || access("/usr/sbin/auditd", X_OK) == 0;
-}
-
 // A record about loss: `count` events, exactly or at least.
 void FillLost(Record* record, absl::string_view reason, uint64_t count, bool at_least) {
   record->Clear();
@@ -275,12 +271,25 @@ void AuditSource::ReportLosses(uint32_t kernel_lost, bool last, Sink sink) {
   HandOutOwn(&record_, sink);
 }
 
+bool AuditSource::AuditdInstalled() const { return access(options_.auditd.c_str(), X_OK) == 0; }
+
+// What waits is taken; what comes until the next socket is open is missed, and its serials tell.
+void AuditSource::Yield(Sink sink) {
+  for (size_t i = 0; i < kMaxMessages && ReadOne(sink); ++i) {
+  }
+  (void)control_->ReleaseOwnership();  // were it not ours any more, that would be as well
+  settings_.Restore(control_.get());
+}
+
 // A stopped owner is dropped by the kernel; it may come back. A socket that somebody else has
-// taken meanwhile is theirs: we go on beside them.
+// taken meanwhile is theirs, and so is that of an auditd that was installed meanwhile, which could
+// not start: we go on beside them.
 void AuditSource::Reclaim(const AuditKernelState& now, Sink sink) {
   const bool lost_it = owner_ && now.pid != static_cast<uint32_t>(getpid());
-  if (socket_ && !lost_it) return;
+  const bool yields = owner_ && !lost_it && options_.mode == AuditMode::kAuto && AuditdInstalled();
+  if (socket_ && !lost_it && !yields) return;
   if (mode_ == "off") return;
+  if (yields) Yield(sink);
   const bool take = owner_ && now.pid == 0;
   absl::Status status = take ? OpenUnicast() : OpenMulticast();
   record_.Clear();
@@ -290,7 +299,8 @@ void AuditSource::Reclaim(const AuditKernelState& now, Sink sink) {
   (*record_.mutable_audit()->mutable_fields())["owner"] = absl::StrCat(now.pid);
   if (status.ok() && !take) {
     mode_ = "multicast";
-    reason_ = absl::StrCat("process ", now.pid, " took the audit socket");
+    reason_ = yields ? "auditd is installed"
+                     : absl::StrCat("process ", now.pid, " took the audit socket");
   }
   const auto state = control_->Read();
   const auto rules = control_->ReadRules();

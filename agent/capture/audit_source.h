@@ -24,9 +24,10 @@ namespace cairn::capture {
 struct AuditSourceOptions {
   AuditMode mode = AuditMode::kAuto;
   int socket_bytes = 8 << 20;
-  uint32_t backlog_limit = 8192;   // records; as owner, where the kernel has a smaller one
-  uint32_t backlog_wait_time = 0;  // ticks; as owner
-  std::string state_dir;           // where the kernel's own settings are noted: AuditSettings
+  uint32_t backlog_limit = 8192;        // records; as owner, where the kernel has a smaller one
+  uint32_t backlog_wait_time = 0;       // ticks; as owner
+  std::string state_dir;                // where the kernel's own settings are noted: AuditSettings
+  std::string auditd = "/sbin/auditd";  // the program whose socket it is where it is installed
 };
 
 // One event. The pointers live for the call; `record` may be changed.
@@ -54,8 +55,9 @@ class AuditSource {
   using Sink = absl::FunctionRef<void(const AuditCaptured&)>;
 
   // Chooses the mode (DESIGN.md §6): auto is multicast when auditd is installed or another
-  // daemon owns the socket, unicast otherwise. Never fails for want of audit: mode() is then
-  // "off" and reason() says why. An error means that the mode asked for by name is not to be had.
+  // daemon owns the socket, unicast otherwise, until auditd is installed. Never fails for want of
+  // audit: mode() is then "off" and reason() says why. An error means that the mode asked for by
+  // name is not to be had.
   static absl::StatusOr<std::unique_ptr<AuditSource>> Open(const AuditSourceOptions& options);
 
   // Puts the kernel's settings back and gives up the socket, if it was ours.
@@ -69,7 +71,8 @@ class AuditSource {
   size_t Drain(Sink sink);
 
   // Call at least every 250 ms: hands out what is overdue, and once a second asks the kernel for
-  // its counters and settings; losses, drift and takeovers come out as records.
+  // its counters and settings; losses, drift and takeovers come out as records, and an auditd that
+  // was installed meanwhile gets its socket.
   size_t Tick(Sink sink);
 
   // The last call: hands out all that waits, and declares every loss there is at once.
@@ -97,7 +100,9 @@ class AuditSource {
   void HandOutOwn(Record* record, Sink sink);
   void AskKernel(Sink sink);
   void ReportLosses(uint32_t kernel_lost, bool last, Sink sink);
+  bool AuditdInstalled() const;
   void Reclaim(const AuditKernelState& now, Sink sink);
+  void Yield(Sink sink);
 
   const AuditSourceOptions options_;
   std::unique_ptr<AuditControl> control_;

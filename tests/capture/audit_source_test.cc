@@ -122,6 +122,34 @@ TEST_F(AuditSourceTest, SecondOwnerIsRefusedAndRecorded) {
   ExpectRestored();
 }
 
+// It could not start while we own its socket.
+TEST_F(AuditSourceTest, AnAuditdThatIsInstalledMeanwhileGetsItsSocket) {
+  const std::string auditd = absl::StrCat(testing::TempDir(), "/cairn-auditd-", getpid());
+  auto source = AuditSource::Open({.mode = AuditMode::kAuto, .auditd = auditd});
+  ASSERT_TRUE(source.ok()) << source.status();
+  source_ = *std::move(source);
+  ASSERT_EQ(source_->mode(), "unicast") << source_->reason();
+  Say(AUDIT_USER_LOGIN, "op=login acct=\"ada\"");
+  ASSERT_NE(Await(IsLogin), nullptr);
+  const int fd = open(auditd.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0700);
+  ASSERT_GE(fd, 0);
+  close(fd);
+  const Seen* gave = Await([](const Seen& s) { return s.record.audit().op() == "multicast"; });
+  unlink(auditd.c_str());
+  ASSERT_NE(gave, nullptr);
+  EXPECT_EQ(gave->record.outcome(), OUTCOME_SUCCESS);
+  EXPECT_EQ(source_->mode(), "multicast");
+  EXPECT_EQ(source_->reason(), "auditd is installed");
+  const int started = InChild([] {
+    auto other = AuditSource::Open({.mode = AuditMode::kUnicast});
+    return other.ok() ? 0 : 1;
+  });
+  EXPECT_EQ(started, 0) << "another daemon can own the socket";
+  Say(AUDIT_USER_LOGIN, "op=login acct=\"bob\"");
+  EXPECT_NE(Await([](const Seen& s) { return s.record.audit().account() == "bob"; }), nullptr);
+  ExpectRestored();
+}
+
 TEST_F(AuditSourceTest, CanaryComesBack) {
   Open(AuditMode::kMulticast);
   ASSERT_TRUE(source_->SendCanary().ok());
