@@ -21,11 +21,8 @@
 namespace cairn::agent {
 namespace {
 
-constexpr uint64_t kMillisecondNs = 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
 constexpr uint64_t kBeatNs = 10 * kSecondNs;
-// After it was woken: long enough for the 1 ms watermark to let the event through.
-constexpr uint64_t kLingerNs = 2 * kMillisecondNs;
 constexpr uint64_t kSuspendNs = kSecondNs;
 
 }  // namespace
@@ -36,7 +33,7 @@ absl::Status Daemon::Run() {
           log_dir_);
   while (!stopping_) {
     Wait();
-    HandleSignals();
+    if (called_) HandleSignals();
     DrainAll();
     if (std::exchange(receipts_ready_, false)) CheckReceipts();
     if (std::exchange(control_ready_, false)) control_->Serve();
@@ -45,19 +42,18 @@ absl::Status Daemon::Run() {
   return Stop();
 }
 
-// Sleeps until something is to be done. While events come, that is a millisecond later
-// whatever the kernel says: no wake-up per event, and none at all when nothing happens.
+// Sleeps until something is to be done. While events come, capture says when: no wake-up per event,
+// and none at all when nothing happens.
 void Daemon::Wait() {
-  const uint64_t now_ns = BootNs();
-  const bool draining = now_ns < drain_until_ns_;
-  if (!draining && !capture_armed_) {
+  if (!capture_->busy() && !capture_armed_) {
     epoll_event event = {};
     event.events = EPOLLIN | EPOLLONESHOT;
     event.data.fd = capture_->wait_fd();
     capture_armed_ = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, capture_->wait_fd(), &event) == 0;
   }
-  uint64_t until_ns = std::min({next_due_ns_, next_beat_ns_, next_notice_ns_});
-  if (draining) until_ns = std::min(until_ns, now_ns + kMillisecondNs);
+  const uint64_t until_ns = std::min(
+      {capture_->look_ns(), next_ledger_ns_, next_reload_ns_, next_beat_ns_, next_notice_ns_});
+  const uint64_t now_ns = BootNs();
   const uint64_t wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
   const timespec timeout = {.tv_sec = static_cast<time_t>(wait_ns / kSecondNs),
                             .tv_nsec = static_cast<long>(wait_ns % kSecondNs)};
@@ -68,10 +64,12 @@ void Daemon::Wait() {
     receipts_ready_ |= fd == receipts_->wait_fd();
     control_ready_ |= fd == control_->wait_fd();
     eventfd_t commits;
-    if (fd == committed_.get()) (void)::eventfd_read(fd, &commits);
-    if (fd == capture_->wait_fd()) {
+    if (fd == committed_.get()) {
+      (void)::eventfd_read(fd, &commits);
+    } else if (fd == capture_->wait_fd()) {
       capture_armed_ = false;
-      drain_until_ns_ = BootNs() + kLingerNs;
+    } else {
+      called_ = true;
     }
   }
 }
@@ -124,8 +122,6 @@ size_t Daemon::Drain() {
     witness_->See(captured);
     recorder_->Take(captured);
   });
-  const bool more_will_come = events > 1;
-  if (more_will_come) drain_until_ns_ = BootNs() + kMillisecondNs;  // once more, unwoken
   return events;
 }
 
@@ -156,12 +152,12 @@ void Daemon::DoWhatIsDue() {
     recorder_->TakeNotices(now_ns);
     if (keeper_->urgent()) KeepRoom();
   }
-  const uint64_t reload_ns = reloader_->Poll(now_ns);
+  const bool called = std::exchange(called_, false);
+  if (called || now_ns >= next_reload_ns_) next_reload_ns_ = reloader_->Poll(now_ns);
   if (recorder_->faulty()) recorder_->RetryAfterFault();
   const absl::Duration next = std::clamp(ledger_->Tick(), absl::ZeroDuration(), absl::Hours(1));
   SettleWritten();
-  next_due_ns_ =
-      std::min(now_ns + static_cast<uint64_t>(absl::ToInt64Nanoseconds(next)), reload_ns);
+  next_ledger_ns_ = now_ns + static_cast<uint64_t>(absl::ToInt64Nanoseconds(next));
 }
 
 // The epoch's keys were in memory that a hibernation image may hold: they end here.

@@ -99,12 +99,13 @@ class Daemon {
   bool stopping_ = false;
   std::string stop_reason_;
   bool capture_armed_ = false;  // the capture descriptor may wake us
+  bool called_ = true;          // a descriptor beside capture's was readable
   bool receipts_ready_ = true;
   bool control_ready_ = false;
-  uint64_t drain_until_ns_ = 0;  // until then, drain every millisecond
   uint64_t next_beat_ns_ = 0;
   uint64_t next_notice_ns_ = 0;
-  uint64_t next_due_ns_ = 0;  // of ledger and reloader
+  uint64_t next_ledger_ns_ = 0;
+  uint64_t next_reload_ns_ = 0;
   uint64_t watchdog_ns_ = 0;
   uint64_t suspended_ns_ = 0;  // boot-time clock minus monotonic clock
   std::string receipt_error_;

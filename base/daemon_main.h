@@ -22,9 +22,10 @@ struct DaemonProgram {
   absl::StatusOr<absl::AnyInvocable<absl::Status()>> (*prepare)(const std::string& config_path);
   std::vector<int> capabilities;  // that it keeps
   Network network = Network::kIp;
+  int nice = 0;  // what setpriority(2) is asked for, where it is not lower already
 };
 
-// `main`: prepares, forbids dumps, restricts, runs. 0 ok, 1 failed, 5 usage, 6 bad configuration.
+// `main`: prepares, forbids dumps, takes its priority, restricts, runs. 0 ok, 1 failed, 5 usage, 6 bad configuration.
 int DaemonMain(const DaemonProgram& program, int argc, char** argv);
 
 }  // namespace cairn

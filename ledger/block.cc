@@ -18,9 +18,12 @@ namespace {
 constexpr size_t kHeadBytes = 512;
 constexpr size_t kMaxContent = kMaxBlockBytes - kHeadBytes;
 // Below this many bytes compression gains nothing.
-constexpr size_t kCompressFrom = 1024;
-// zstd's fast levels: on kernel events they halve level 1's time for a few per cent of size.
+constexpr size_t kCompressFrom = 128;
+// zstd's fast levels: on kernel events they halve level 1's time for a few per cent of size. There
+// are a thousand small blocks a second at most, and what is alike in them is far apart.
 constexpr int kCompressionLevel = -1;
+constexpr size_t kSmallBytes = 4096;
+constexpr int kSmallCompressionLevel = 5;
 
 // Grows `out` by `size` bytes and returns where they start.
 uint8_t* Grow(std::string* out, size_t size) {
@@ -78,7 +81,6 @@ BlockBuilder::BlockBuilder(bool compress)
       segment_(block_),
       records_(std::make_unique<uint8_t[]>(kMaxBlockBytes)),
       zstd_(ZSTD_createCCtx()) {
-  ZSTD_CCtx_setParameter(zstd_, ZSTD_c_compressionLevel, kCompressionLevel);
   ZSTD_CCtx_setParameter(zstd_, ZSTD_c_contentSizeFlag, 0);
   processes_.reserve(kMaxBlockBytes);
 }
@@ -192,6 +194,8 @@ void BlockBuilder::Compress(std::string* out) {
   const size_t plain = bytes();
   const size_t at = out->size();
   processes_.append(rules_).append(records().data(), records_size_);
+  ZSTD_CCtx_setParameter(zstd_, ZSTD_c_compressionLevel,
+                         plain < kSmallBytes ? kSmallCompressionLevel : kCompressionLevel);
   const size_t bound = ZSTD_compressBound(plain);
   out->resize(at + 8 + bound);
   const size_t size =

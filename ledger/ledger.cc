@@ -203,13 +203,14 @@ void Ledger::CloseBlock() {
 }
 
 bool Ledger::WriteDue(uint64_t now_ns) const {
-  return backlog_.unwritten_bytes() >= kWriteBytes || now_ns - written_ns_ >= kWriteNs;
+  const uint64_t bytes = backlog_.unwritten_bytes();
+  return bytes >= kWriteBytes || (bytes > 0 && now_ns - written_ns_ >= kWriteNs);
 }
 
 void Ledger::WriteOut(uint64_t now_ns) {
   if (!fault_.ok()) return;
   ChainBlocks();
-  written_ns_ = now_ns;
+  if (backlog_.unwritten_bytes() > 0) written_ns_ = now_ns;
   if (const absl::Status written = backlog_.Write(file_.get()); !written.ok()) Fault(written);
 }
 
@@ -257,7 +258,7 @@ absl::Duration Ledger::Tick() {
   }
   if (waits && options_.committed == nullptr) return kCommitterPoll;
   if (!builder_.empty()) return options_.limits.block_age;
-  if (backlog_.unwritten_bytes() > 0) return absl::Nanoseconds(kWriteNs);
+  if (backlog_.unwritten_bytes() > 0) return absl::Nanoseconds(written_ns_ + kWriteNs - now);
   return waits ? options_.limits.commit_age : NextDue(now);
 }
 

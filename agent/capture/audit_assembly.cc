@@ -61,17 +61,25 @@ void AuditAssembler::Add(const AuditStamp& stamp, uint16_t type, absl::string_vi
 
 void AuditAssembler::Expire(uint64_t now_ns, Sink sink) {
   for (size_t i = 0; i < open_.size();) {
-    const Open& open = *open_[i];
-    const uint64_t wait = open.held          ? limits_.syscall_hold_ns
-                          : open.has_syscall ? limits_.syscall_wait_ns
-                                             : limits_.other_wait_ns;
-    if (now_ns < open.touched_ns + wait) {
+    if (now_ns < DueNs(*open_[i])) {
       ++i;
       continue;
     }
-    if (!open.event.complete) ++stats_.expired;
+    if (!open_[i]->event.complete) ++stats_.expired;
     HandOut(i, sink);
   }
+}
+
+uint64_t AuditAssembler::due_ns() const {
+  uint64_t due_ns = UINT64_MAX;
+  for (const auto& open : open_) due_ns = std::min(due_ns, DueNs(*open));
+  return due_ns;
+}
+
+uint64_t AuditAssembler::DueNs(const Open& open) const {
+  return open.touched_ns + (open.held          ? limits_.syscall_hold_ns
+                            : open.has_syscall ? limits_.syscall_wait_ns
+                                               : limits_.other_wait_ns);
 }
 
 void AuditAssembler::Flush(Sink sink) {

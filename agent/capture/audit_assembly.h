@@ -48,6 +48,9 @@ class AuditAssembler {
   // Hands out events whose next record is overdue, oldest first.
   void Expire(uint64_t now_ns, Sink sink);
 
+  // When Expire next hands something out, unless more comes; UINT64_MAX: nothing is open.
+  uint64_t due_ns() const;
+
   // Hands out all that is open.
   void Flush(Sink sink);
 
@@ -70,6 +73,7 @@ class AuditAssembler {
     bool ended = false;
   };
 
+  uint64_t DueNs(const Open& open) const;
   Open* FindOpen(const AuditStamp& stamp);
   Closed* FindClosed(const AuditStamp& stamp);
   Open* StartEvent(const AuditStamp& stamp, Sink sink);

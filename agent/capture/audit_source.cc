@@ -114,11 +114,12 @@ size_t AuditSource::Drain(Sink sink) {
   handed_out_ = 0;
   for (size_t i = 0; i < kMaxMessages && ReadOne(sink); ++i) {
   }
-  if (assembler_.open() > 0) {
-    assembler_.Expire(BootNs(),
-                      [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
-  }
   return handed_out_;
+}
+
+uint64_t AuditSource::due_ns() const {
+  const uint64_t ask_ns = mode_ == "off" ? UINT64_MAX : asked_ns_ + kAskEveryNs;
+  return std::min(assembler_.due_ns(), ask_ns);
 }
 
 bool AuditSource::ReadOne(Sink sink) {

@@ -70,10 +70,11 @@ class AuditSource {
   // Returns how many.
   size_t Drain(Sink sink);
 
-  // Call at least every 250 ms: hands out what is overdue, and once a second asks the kernel for
-  // its counters and settings; losses, drift and takeovers come out as records, and an auditd that
-  // was installed meanwhile gets its socket.
+  // Call by due_ns(): hands out what is overdue, and once a second asks the kernel for its counters
+  // and settings; losses, drift and takeovers come out as records, and an auditd that was installed
+  // meanwhile gets its socket.
   size_t Tick(Sink sink);
+  uint64_t due_ns() const;  // CLOCK_BOOTTIME; UINT64_MAX: never
 
   // The last call: hands out all that waits, and declares every loss there is at once.
   size_t Finish(Sink sink);

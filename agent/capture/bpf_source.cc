@@ -4,8 +4,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,7 +27,8 @@
 namespace cairn::capture {
 namespace {
 
-constexpr uint64_t kBusyNapNs = 1'000'000;  // between looks while events come
+constexpr uint64_t kBusyNapNs = 1'000'000;   // between looks while events come
+constexpr uint64_t kIsolatedNs = 4'000'000;  // since the one before: nothing follows at once
 constexpr uint64_t kLossLookNs = 100'000'000;
 constexpr uint64_t kIntegrityLookNs = 1'000'000'000;
 
@@ -45,7 +44,7 @@ class Source final : public BpfSource {
     RETURN_IF_ERROR(Load());
     RETURN_IF_ERROR(MapShared());
     RETURN_IF_ERROR(OpenRings());
-    RETURN_IF_ERROR(MakeWait());
+    RETURN_IF_ERROR(WatchRings());
     RETURN_IF_ERROR(programs_.Attach());
     filter_.Activate(generation_);
     if (pins_ != nullptr) pins_->ClearOldLinks(absl::StrCat("_", generation_));
@@ -58,16 +57,15 @@ class Source final : public BpfSource {
   }
 
   int wait_fd() const override { return epoll_.get(); }
+  uint64_t look_ns() const override { return look_ns_; }
 
   size_t Drain(absl::FunctionRef<void(absl::string_view)> sink) override {
     epoll_event ready[8];
-    while (epoll_wait(epoll_.get(), ready, 8, 0) == 8) {
+    while (look_ns_ == UINT64_MAX && epoll_wait(epoll_.get(), ready, 8, 0) == 8) {
     }
-    uint64_t ticks;
-    if (armed_ && read(timer_.get(), &ticks, sizeof(ticks)) > 0) armed_ = false;
-    const uint64_t limit = detached_ ? UINT64_MAX : BootNs() - options_.watermark_ns;
-    const size_t count = rings_.Drain(limit, sink);
-    Sleep(count > 0);
+    const uint64_t now = BootNs();
+    const size_t count = rings_.Drain(detached_ ? UINT64_MAX : now - options_.watermark_ns, sink);
+    Sleep(now, count);
     return count;
   }
 
@@ -238,41 +236,33 @@ class Source final : public BpfSource {
     return absl::OkStatus();
   }
 
-  absl::Status MakeWait() {
+  absl::Status WatchRings() {
     epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
-    timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    if (!epoll_.valid() || !timer_.valid()) return ErrnoStatus(errno, "make a wait descriptor");
+    if (!epoll_.valid()) return ErrnoStatus(errno, "make a wait descriptor");
     epoll_event event = {};
-    event.events = EPOLLIN;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &event) != 0) {
-      return ErrnoStatus(errno, "wait for the timer");
-    }
     event.events = EPOLLIN | EPOLLET;
     for (const Fd& fd : rings_.fds()) {
       if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
         return ErrnoStatus(errno, "wait for a ring");
       }
     }
-    Arm(kBusyNapNs);
     return absl::OkStatus();
   }
 
   // While events come, looks again in a moment, unwoken; else asks the kernel to wake us. What
   // came between is seen by the last look (bpf/emit.h, reader_wake).
-  void Sleep(bool busy) {
-    if (!busy && !detached_ && !rings_.HasData()) {
+  void Sleep(uint64_t now_ns, size_t count) {
+    const bool isolated = count == 1 && now_ns - found_ns_ > kIsolatedNs;
+    const bool busy = (count > 0 && !isolated) || detached_;
+    if (count > 0) found_ns_ = now_ns;
+    look_ns_ = UINT64_MAX;
+    if (!busy && !rings_.HasData()) {
       __atomic_store_n(&filter_->asleep, 1u, __ATOMIC_SEQ_CST);
       __atomic_thread_fence(__ATOMIC_SEQ_CST);
       if (!rings_.HasData()) return;
     }
     __atomic_store_n(&filter_->asleep, 0u, __ATOMIC_RELAXED);
-    if (!armed_) Arm(busy ? kBusyNapNs : options_.watermark_ns);
-  }
-
-  void Arm(uint64_t after_ns) {
-    itimerspec when = {};
-    when.it_value.tv_nsec = static_cast<long>(after_ns);
-    armed_ = timerfd_settime(timer_.get(), 0, &when, nullptr) == 0;
+    look_ns_ = now_ns + (busy ? kBusyNapNs : options_.watermark_ns);
   }
 
   const BpfOptions options_;
@@ -296,8 +286,8 @@ class Source final : public BpfSource {
   Shield shield_;
   std::string protection_ = "off";
   Fd epoll_;
-  Fd timer_;
-  bool armed_ = false;
+  uint64_t look_ns_ = 0;
+  uint64_t found_ns_ = 0;
   uint64_t loss_looked_ns_ = 0;
 };
 

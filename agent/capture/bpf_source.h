@@ -46,8 +46,10 @@ class BpfSource {
   static absl::StatusOr<std::unique_ptr<BpfSource>> Open(const BpfOptions& options);
   virtual ~BpfSource() = default;
 
-  // Readable when something waits; Drain makes it wait again.
+  // Readable when something came after the last Drain that asked to be woken.
   virtual int wait_fd() const = 0;
+  // When to Drain again all the same, CLOCK_BOOTTIME; UINT64_MAX: when woken.
+  virtual uint64_t look_ns() const = 0;
   // Hands out the records (bpf/event.h) older than the watermark, in time order; each is valid
   // inside the callback. Returns how many. Stops before a ring holds so much that is not settled
   // that the kernel would want for room: more() then, and Settle is due.

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -27,7 +25,7 @@
 namespace cairn::capture {
 namespace {
 
-constexpr uint64_t kAuditTickNs = 250'000'000;
+constexpr uint64_t kAuditNapNs = 1'000'000;  // between looks while messages come
 
 class Stream final : public Capture {
  public:
@@ -43,6 +41,13 @@ class Stream final : public Capture {
   }
 
   int wait_fd() const override { return epoll_.get(); }
+  uint64_t look_ns() const override {
+    return std::min({bpf_ == nullptr ? UINT64_MAX : bpf_->look_ns(), audit_->due_ns(),
+                     audit_busy_ ? last_drain_ns_ + kAuditNapNs : UINT64_MAX});
+  }
+  bool busy() const override {
+    return audit_busy_ || (bpf_ != nullptr && bpf_->look_ns() != UINT64_MAX);
+  }
 
   size_t Drain(absl::FunctionRef<void(const Captured&)> sink) override {
     size_t count = 0;
@@ -150,6 +155,7 @@ class Stream final : public Capture {
     protection_ = bpf_->protection();
     epoll_event event = {};
     event.events = EPOLLIN;
+    event.data.fd = bpf_->wait_fd();
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bpf_->wait_fd(), &event) != 0) {
       return ErrnoStatus(errno, "wait for BPF");
     }
@@ -161,16 +167,6 @@ class Stream final : public Capture {
     options.mode = options_.audit;
     options.state_dir = options_.state_dir;
     ASSIGN_OR_RETURN(audit_, AuditSource::Open(options));
-    if (audit_->fd() < 0) return absl::OkStatus();
-    timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    itimerspec every = {};
-    every.it_value.tv_nsec = every.it_interval.tv_nsec = static_cast<long>(kAuditTickNs);
-    epoll_event event = {};
-    event.events = EPOLLIN;
-    if (!timer_.valid() || timerfd_settime(timer_.get(), 0, &every, nullptr) != 0 ||
-        epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &event) != 0) {
-      return ErrnoStatus(errno, "wait for audit's timer");
-    }
     return WatchAudit();
   }
 
@@ -179,6 +175,7 @@ class Stream final : public Capture {
     epoll_event event = {};
     event.events = EPOLLIN;
     audit_fd_ = audit_->fd();
+    event.data.fd = audit_fd_;
     if (audit_fd_ >= 0 && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, audit_fd_, &event) != 0 &&
         errno != EEXIST) {
       return ErrnoStatus(errno, "wait for audit");
@@ -189,12 +186,19 @@ class Stream final : public Capture {
   size_t DrainAudit(absl::FunctionRef<void(const Captured&)> sink) {
     const auto hand = [&](const AuditCaptured& event) { HandAudit(event, sink); };
     if (ending_) return audit_->Finish(hand);
-    size_t count = audit_->Drain(hand);
-    uint64_t ticks;
-    if (!timer_.valid() || read(timer_.get(), &ticks, sizeof(ticks)) <= 0) return count;
+    size_t count = AuditWaits() ? audit_->Drain(hand) : 0;
+    audit_busy_ = count > 1;
+    if (last_drain_ns_ < audit_->due_ns()) return count;
     count += audit_->Tick(hand);
     if (const absl::Status watched = WatchAudit(); !watched.ok()) LogError(watched.message());
     return count;
+  }
+
+  bool AuditWaits() const {
+    epoll_event ready[2];
+    const int n = epoll_wait(epoll_.get(), ready, 2, 0);
+    return std::any_of(ready, ready + std::max(n, 0),
+                       [this](const epoll_event& event) { return event.data.fd == audit_fd_; });
   }
 
   // A process nobody knows any more stands as the event describes it.
@@ -284,7 +288,7 @@ class Stream final : public Capture {
   std::unique_ptr<BpfSource> bpf_;
   std::unique_ptr<AuditSource> audit_;
   int audit_fd_ = -1;
-  Fd timer_;
+  bool audit_busy_ = false;
   ledger::Subject stranger_;
   ProcessTable table_;
   ClockSteps clock_steps_;

@@ -50,11 +50,14 @@ class Capture {
   static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options);
   virtual ~Capture() = default;  // puts the kernel's audit settings back
 
-  // An epoll descriptor that is readable when a ring has become non-empty, and a millisecond after
-  // a Drain that found something.
+  // An epoll descriptor that is readable when something came while nothing was expected.
   virtual int wait_fd() const = 0;
+  // When to Drain again all the same, CLOCK_BOOTTIME. busy(): more is expected, and whoever waited
+  // for wait_fd() would be woken for each.
+  virtual uint64_t look_ns() const = 0;
+  virtual bool busy() const = 0;
 
-  // Hands out all that is older than the watermark (1 ms), in order; losses come out as
+  // Hands out all that is older than the watermark (250 us), in order; losses come out as
   // agent.loss records in the same stream, floods of one process as agent.limit_*. Returns how
   // many. more(): it stopped early; Settle, then call again.
   virtual size_t Drain(absl::FunctionRef<void(const Captured&)> sink) = 0;

@@ -30,6 +30,8 @@ constexpr char kOrigin[] = "test/h/00000000-0000-4000-8000-000000000001/1";
 class FakeCapture : public capture::Capture {
  public:
   int wait_fd() const override { return -1; }
+  uint64_t look_ns() const override { return UINT64_MAX; }
+  bool busy() const override { return false; }
   size_t Drain(absl::FunctionRef<void(const capture::Captured&)>) override { return 0; }
   absl::Status SetWanted(const policy::Wanted& wanted, const policy::Guards&) override {
     if (refuse) return absl::InternalError("no room in the map");

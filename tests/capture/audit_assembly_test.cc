@@ -92,10 +92,12 @@ TEST_F(Assembly, SystemCallsAreHeldForTheirTwinAndNothingElseIs) {
   holding.Add({1000, 2}, audit::kEoe, "", 0, sink);
   holding.Add({1000, 3}, audit::kUserLogin, "c", 0, sink);
   EXPECT_THAT(out_, ElementsAre("2:1400", "3:1112"));
+  EXPECT_EQ(holding.due_ns(), 1000u);
   holding.Expire(999, sink);
   EXPECT_EQ(out_.size(), 2u);
   holding.Expire(1000, sink);
   EXPECT_THAT(out_, ElementsAre("2:1400", "3:1112", "1:1300"));
+  EXPECT_EQ(holding.due_ns(), UINT64_MAX);
 }
 
 TEST_F(Assembly, EndWithoutAnythingIsNothing) {

@@ -1,6 +1,7 @@
 // cairnd as a process: killed, fed with broken files, stopped; what `cairn` says afterwards.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,11 @@ class DaemonTest : public testing::Test {
 
   Host host_;
 };
+
+TEST_F(DaemonTest, NobodyComesBeforeItOnABusyMachine) {
+  ASSERT_TRUE(host_.Start());
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(host_.cairnd().pid())), -20);
+}
 
 TEST_F(DaemonTest, RecordsWhatHappensAndSealsWhenStopped) {
   ASSERT_TRUE(host_.Start());

@@ -139,6 +139,30 @@ TEST(Ledger, WhoeverCallsTickMaySleepBetween) {
   }
 }
 
+// Writes are a millisecond apart; the first of them waits for nothing.
+TEST(Ledger, WhatComesAloneIsWrittenAtOnce) {
+  TestLog log;
+  ASSERT_TRUE(log.Open().ok());
+  const auto append = [&log](const std::string& path) {
+    EXPECT_TRUE(log.Append(path).ok());
+    log.ledger->Flush();
+    (void)log.ledger->Tick();
+  };
+  const auto size = [&log] { return std::filesystem::file_size(log.SegmentPath(0)); };
+  log.Advance(absl::Milliseconds(3));  // a Tick that finds nothing to write is no write
+  *log.clock_ns += 100'000;
+  const auto before = size();
+  append("/alone");
+  const auto after = size();
+  EXPECT_GT(after, before);
+  *log.clock_ns += 100'000;
+  append("/soon after");
+  EXPECT_EQ(size(), after);
+  *log.clock_ns += 900'000;
+  (void)log.ledger->Tick();
+  EXPECT_GT(size(), after);
+}
+
 // What vouches for its end is newer than what was there when the reading began.
 TEST(Ledger, ReadWhileItIsWrittenNothingIsMissing) {
   TestLog log;

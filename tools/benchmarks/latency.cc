@@ -81,8 +81,10 @@ class Growth {
     Fd next;
     uint64_t size = 0;
     for (uint64_t step = 0; !ended_; ++step) {
-      if (step % 10 == 0) next.Reset(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
       struct stat st;
+      if (step % 10 == 0 && stat(PathOf(epoch_ + 1).c_str(), &st) == 0) {  // asking is no event
+        next.Reset(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
+      }
       if (fstat(fd.get(), &st) == 0 && static_cast<uint64_t>(st.st_size) > size) {
         size = static_cast<uint64_t>(st.st_size);
         seen_.emplace_back(epoch_, size, BootNs());

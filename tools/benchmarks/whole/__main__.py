@@ -36,6 +36,8 @@ def other_figures():
     for kind in figures.EVENTS:
         say(f"capacity of {kind}")
         found[f"capacity {kind}"] = figures.capacity(kind)
+    say("CPU of cairnd")
+    found["bulk"] = figures.bulk()
     say("producers at nice -19")
     found["nice"] = figures.attempt("openclose", nice=-19)
     say("latency")

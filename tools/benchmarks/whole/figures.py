@@ -1,6 +1,7 @@
 """What is not a ratio of workloads: capacity without loss, latency, an idle agent, verification."""
 import json
 import re
+import statistics
 import subprocess
 import time
 
@@ -46,9 +47,16 @@ def attempt(kind, rate=0, nice=0):
             "exact": generated == recorded if lost == 0 else generated - recorded <= lost}
 
 
+def unrecorded(kind):
+    """Calls a second while nobody records: no recorder gets more of them on this machine."""
+    said = json.loads(run(as_user([LOAD, kind, str(ACTS[kind]), str(WORKERS)]), cwd="/tmp").stdout)
+    return said["acts"] * len(EVENTS[kind]) / said["wall_s"]
+
+
 def capacity(kind):
     """The highest rate tried that lost nothing, and what happened flat out."""
     flat = attempt(kind)
+    flat["unrecorded"] = unrecorded(kind)
     tried = flat
     for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4):
         if tried["lost"] == 0:
@@ -77,17 +85,35 @@ def latency(rate=0):
         tool.stop()
 
 
+def bulk(times=3):
+    """CPU of cairnd for each event of a flood, in microseconds: decode, policy, encode, hash, write."""
+    tool, found = Cairn("audit"), []
+    tool.start()
+    try:
+        for _ in range(times):
+            before, cpu = tool.settled(), tool.usage()[0]
+            run(as_user([LOAD, "openclose", str(ACTS["openclose"]), str(WORKERS)]), cwd="/tmp")
+            after, used = tool.settled(), tool.usage()[0] - cpu
+            found.append(used / (after["recorded"] - before["recorded"]) * 1e6)
+        return statistics.median(found)
+    finally:
+        tool.stop()
+
+
 def idle(seconds=20):
     tool = Cairn("audit")
     tool.start()
     try:
         time.sleep(3)
+        before = tool.status()
+        time.sleep(1)  # asking was recorded
         cpu, sleeps = tool.usage()
         time.sleep(seconds)
         after, more = tool.usage()
+        seen = tool.status()["seen"] - before["seen"]
         with open(f"/proc/{tool.process.pid}/status") as file:
             memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-        return {"core": (after - cpu) / seconds, "wakeups/s": (more - sleeps) / seconds,
+        return {"seen/s": seen / seconds, "core": (after - cpu) / seconds, "wakeups/s": (more - sleeps) / seconds,
                 "resident_mib": memory / 1024}
     finally:
         tool.stop()
