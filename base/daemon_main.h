@@ -25,7 +25,8 @@ struct DaemonProgram {
   int nice = 0;  // what setpriority(2) is asked for, where it is not lower already
 };
 
-// `main`: prepares, forbids dumps, takes its priority, restricts, runs. 0 ok, 1 failed, 5 usage, 6 bad configuration.
+// `main`: prepares, forbids dumps, takes its priority, restricts, runs. 0 ok, 1 failed, 5 usage, 6
+// bad configuration.
 int DaemonMain(const DaemonProgram& program, int argc, char** argv);
 
 }  // namespace cairn
