@@ -48,6 +48,8 @@ static __always_inline u64 bounded(u64 value, u32 mask)
 #define at_most(value, limit)                                                                      \
 	asm volatile("if %0 <= %1 goto +1\n%0 = %1" : "+r"(value) : "i"(limit))
 
+#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD, of task_struct.flags */
+
 static __always_inline struct task_struct *current_task(void)
 {
 	return AS(struct task_struct, bpf_get_current_task());

@@ -225,6 +225,8 @@ int process_exec(u64 *ctx)
 	return 0;
 }
 
+/* Kernel threads come and go with load (one for each answer of kernel audit) and act for nobody.
+ * What they start becomes a process by its exec. */
 SEC("tp_btf/sched_process_fork")
 int process_fork(u64 *ctx)
 {
@@ -232,8 +234,9 @@ int process_fork(u64 *ctx)
 	struct scratch *s;
 	struct event_task *body;
 
-	if (GET(child, pid) != GET(child, tgid) || !active(filter_get()))
-		return 0; /* a thread */
+	if (GET(child, pid) != GET(child, tgid) || GET(child, flags) & KERNEL_THREAD ||
+	    !active(filter_get()))
+		return 0; /* a thread, or nobody's */
 	s = scratch_get();
 	if (!s)
 		return 0;
@@ -253,8 +256,9 @@ int process_exit(u64 *ctx)
 	struct scratch *s;
 	struct event_exit *body;
 
-	if (GET(signal, live.counter) != 0 || !active(filter_get()))
-		return 0; /* other threads live on */
+	if (GET(signal, live.counter) != 0 || GET(task, flags) & KERNEL_THREAD ||
+	    !active(filter_get()))
+		return 0; /* other threads live on, or nobody's */
 	s = scratch_get();
 	if (!s)
 		return 0;

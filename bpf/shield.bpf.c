@@ -56,7 +56,7 @@ static __always_inline bool may_all(struct event_shield *shield)
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
 
 	return pid == shield->agent || pid == shield->manager ||
-	       GET(current_task(), flags) & 0x00200000 /* PF_KTHREAD */;
+	       GET(current_task(), flags) & KERNEL_THREAD;
 }
 
 /* The agent, and not a later process of the same id. */

@@ -7,8 +7,6 @@
 #include "call.h"
 #include "file.h"
 
-#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD */
-
 static __always_inline struct slot *slot_find(void)
 {
 	u32 index = (u32)bpf_get_current_pid_tgid() & (SLOTS - 1);

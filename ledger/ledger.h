@@ -103,7 +103,7 @@ class Ledger {
   // Closes the open block. Call when the rings are drained, then Tick.
   void Flush();
 
-  // Writes what Tick would leave in memory for a millisecond.
+  // Writes what Tick would leave in memory for a moment.
   void Write();
   // Does a kill now take along anything that was appended? Not said of a storage fault, under which
   // all waits in memory until it passes.

@@ -18,7 +18,8 @@ namespace {
 constexpr size_t kMaxMessages = 4096;  // a Drain
 constexpr int kMaxLastDrains = 16;     // more than the socket holds
 constexpr uint64_t kAskEveryNs = 1'000'000'000;
-constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;  // the kernel starts a thread to answer
+constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;
+constexpr uint64_t kAnswerNs = 20'000'000;  // until the answer is looked for
 
 // A record about loss: `count` events, exactly or at least.
 void FillLost(Record* record, absl::string_view reason, uint64_t count, bool at_least) {
@@ -92,6 +93,7 @@ absl::Status AuditSource::Choose() {
   const auto rules = control_->ReadRules();
   if (now.ok() && now->enabled == 0) absl::StrAppend(&reason_, "; kernel audit is disabled");
   if (now.ok() && rules.ok()) drift_.Accept(*now, *rules);
+  ASSIGN_OR_RETURN(asker_, AuditAsker::Start());
   return absl::OkStatus();
 }
 
@@ -118,8 +120,9 @@ size_t AuditSource::Drain(Sink sink) {
 }
 
 uint64_t AuditSource::due_ns() const {
-  const uint64_t ask_ns = mode_ == "off" ? UINT64_MAX : asked_ns_ + kAskEveryNs;
-  return std::min(assembler_.due_ns(), ask_ns);
+  if (asker_ == nullptr) return assembler_.due_ns();
+  return std::min(assembler_.due_ns(),
+                  asker_->busy() ? looked_ns_ + kAnswerNs : asked_ns_ + kAskEveryNs);
 }
 
 bool AuditSource::ReadOne(Sink sink) {
@@ -205,10 +208,10 @@ size_t AuditSource::Tick(Sink sink) {
   handed_out_ = 0;
   const uint64_t now = BootNs();
   assembler_.Expire(now, [this, sink](const AuditEvent& event) { HandOutEvent(event, sink); });
-  if (control_ && now >= asked_ns_ + kAskEveryNs) {
-    asked_ns_ = now;
-    AskKernel(sink);
-  }
+  if (asker_ == nullptr) return handed_out_;
+  looked_ns_ = now;
+  if (auto answer = asker_->Take()) HearKernel(*std::move(answer), sink);
+  if (!asker_->busy() && now >= asked_ns_ + kAskEveryNs) AskKernel(now);
   return handed_out_;
 }
 
@@ -228,20 +231,20 @@ size_t AuditSource::Finish(Sink sink) {
   return count + handed_out_;
 }
 
-void AuditSource::AskKernel(Sink sink) {
-  const absl::StatusOr<AuditKernelState> state = control_->Read();
-  if (!state.ok()) return;  // the next second asks again
-  counters_.backlog = state->backlog;
-  ReportLosses(state->lost, /*last=*/false, sink);
+void AuditSource::AskKernel(uint64_t now_ns) {
+  asked_ns_ = now_ns;
+  const bool rules = now_ns >= rules_asked_ns_ + kAskRulesEveryNs;
+  if (rules) rules_asked_ns_ = now_ns;
+  asker_->Ask(rules);
+}
+
+void AuditSource::HearKernel(AuditAnswer answer, Sink sink) {
+  counters_.backlog = answer.state.backlog;
+  ReportLosses(answer.state.lost, /*last=*/false, sink);
   const auto report = [this, sink](Record* record) { HandOutOwn(record, sink); };
-  drift_.CompareSettings(*state, report);
-  if (asked_ns_ >= rules_asked_ns_ + kAskRulesEveryNs) {
-    rules_asked_ns_ = asked_ns_;
-    if (auto rules = control_->ReadRules(); rules.ok()) {
-      drift_.CompareRules(*std::move(rules), report);
-    }
-  }
-  Reclaim(*state, sink);
+  drift_.CompareSettings(answer.state, report);
+  if (answer.rules) drift_.CompareRules(*std::move(answer.rules), report);
+  Reclaim(answer.state, sink);
 }
 
 void AuditSource::ReportLosses(uint32_t kernel_lost, bool last, Sink sink) {

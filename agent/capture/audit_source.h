@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "agent/capture/audit_asker.h"
 #include "agent/capture/audit_assembly.h"
 #include "agent/capture/audit_control.h"
 #include "agent/capture/audit_decode.h"
@@ -71,8 +72,8 @@ class AuditSource {
   size_t Drain(Sink sink);
 
   // Call by due_ns(): hands out what is overdue, and once a second asks the kernel for its counters
-  // and settings; losses, drift and takeovers come out as records, and an auditd that was installed
-  // meanwhile gets its socket.
+  // and settings; losses, drift and takeovers come out as records when it has answered, and an
+  // auditd that was installed meanwhile gets its socket.
   size_t Tick(Sink sink);
   uint64_t due_ns() const;  // CLOCK_BOOTTIME; UINT64_MAX: never
 
@@ -99,7 +100,8 @@ class AuditSource {
   void Take(const AuditMessage& message, Sink sink);
   void HandOutEvent(const AuditEvent& event, Sink sink);
   void HandOutOwn(Record* record, Sink sink);
-  void AskKernel(Sink sink);
+  void AskKernel(uint64_t now_ns);
+  void HearKernel(AuditAnswer answer, Sink sink);
   void ReportLosses(uint32_t kernel_lost, bool last, Sink sink);
   bool AuditdInstalled() const;
   void Reclaim(const AuditKernelState& now, Sink sink);
@@ -107,6 +109,7 @@ class AuditSource {
 
   const AuditSourceOptions options_;
   std::unique_ptr<AuditControl> control_;
+  std::unique_ptr<AuditAsker> asker_;  // null when off
   std::unique_ptr<AuditSocket> socket_;
   AuditSettings settings_;
   AuditAssembler assembler_{{.syscall_hold_ns = 1'000'000}};
@@ -120,7 +123,7 @@ class AuditSource {
   uint32_t lost_seen_ = 0;
   uint64_t overruns_reported_ = 0;
   uint64_t overrun_ns_ = 0;
-  uint64_t asked_ns_ = 0, rules_asked_ns_ = 0;
+  uint64_t asked_ns_ = 0, rules_asked_ns_ = 0, looked_ns_ = 0;
   uint64_t newest_ns_ = 0;
   uint64_t canary_sent_ = 0, canary_seen_ = 0;
   size_t handed_out_ = 0;

@@ -28,6 +28,8 @@ namespace cairn::capture {
 namespace {
 
 constexpr uint64_t kBusyNapNs = 1'000'000;   // between looks while events come
+constexpr uint64_t kFloodNapNs = 700'000;    // and while they come so fast that a look is cheap:
+constexpr size_t kFlood = 64;                // so many in one
 constexpr uint64_t kIsolatedNs = 4'000'000;  // since the one before: nothing follows at once
 constexpr uint64_t kLossLookNs = 100'000'000;
 constexpr uint64_t kIntegrityLookNs = 1'000'000'000;
@@ -262,7 +264,7 @@ class Source final : public BpfSource {
       if (!rings_.HasData()) return;
     }
     __atomic_store_n(&filter_->asleep, 0u, __ATOMIC_RELAXED);
-    look_ns_ = now_ns + (busy ? kBusyNapNs : options_.watermark_ns);
+    look_ns_ = now_ns + (count >= kFlood ? kFloodNapNs : busy ? kBusyNapNs : options_.watermark_ns);
   }
 
   const BpfOptions options_;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/capture/audit_control.h"
 #include "tests/capture/event_fixture.h"
 
 namespace cairn::capture {
@@ -306,6 +307,20 @@ TEST_F(ProcessEvents, RefusedCredentialsAreRecorded) {
   ASSERT_NE(seen, nullptr);
   EXPECT_EQ(seen->record.cred().effective(), 0u);
   EXPECT_EQ(seen->record.cred().permitted(), 0u);
+}
+
+// Kernel audit starts one for each answer.
+TEST_F(ProcessEvents, KernelThreadsAreNobodys) {
+  auto audit = AuditControl::Open();
+  if (!audit.ok()) GTEST_SKIP() << "NOT TESTED: " << audit.status();
+  Drain(nullptr);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(audit->Read().ok());
+  usleep(50'000);
+  Drain(&seen_);
+  for (const Seen& seen : seen_) {
+    EXPECT_FALSE(absl::StartsWith(seen.record.peer().comm(), "audit_send")) << "its fork";
+    EXPECT_FALSE(absl::StartsWith(seen.process.comm(), "audit_send")) << "its end";
+  }
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/capture/bpf_source.h"
 #include "absl/time/clock.h"
+#include "agent/capture/bpf_source.h"
 #include "base/clock.h"
 #include "gtest/gtest.h"
 
