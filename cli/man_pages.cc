@@ -2,8 +2,8 @@
 //
 //   man_pages OUT config FILE.yaml...     FILE.yaml.5 from the commented configuration
 //   man_pages OUT commands                cairn.1 and a page a command
-//   man_pages OUT text FILE.md [PROGRAM]  FILE without ".md"; {{help}} is what PROGRAM --help
-//   prints
+//   man_pages OUT text FILE.md [WORD...]  FILE without ".md"; {{help}} is what `WORD... --help`
+//   prints: a program, behind an emulator where it is for another machine
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -12,7 +12,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
 #include "base/io.h"
 #include "cli/man_page.h"
 
@@ -33,9 +35,9 @@ std::string Read(const std::string& path) {
   return text.str();
 }
 
-std::string HelpOf(const std::string& program) {
+std::string HelpOf(absl::Span<const std::string> command) {
   std::string help;
-  FILE* pipe = ::popen(absl::StrCat("'", program, "' --help").c_str(), "r");
+  FILE* pipe = ::popen(absl::StrCat("'", absl::StrJoin(command, "' '"), "' --help").c_str(), "r");
   if (pipe == nullptr) return help;
   char buffer[4096];
   for (size_t n; (n = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) help.append(buffer, n);
@@ -50,9 +52,10 @@ bool WriteCommands(const std::string& out) {
   return good;
 }
 
-bool WriteText(const std::string& out, const std::string& file, const std::string& program) {
-  const std::string help = program.empty() ? "" : HelpOf(program);
-  if (!program.empty() && help.empty()) return false;
+bool WriteText(const std::string& out, const std::string& file,
+               absl::Span<const std::string> command) {
+  const std::string help = command.empty() ? "" : HelpOf(command);
+  if (!command.empty() && help.empty()) return false;
   const std::string page = TextPage(Read(file), help);
   return Write(absl::StrCat(out, "/", absl::StripSuffix(BaseName(file), ".md")), page);
 }
@@ -68,9 +71,9 @@ int Run(const std::vector<std::string>& words) {
     return good ? 0 : 1;
   }
   if (words.size() > 2 && words[1] == "text") {
-    return WriteText(words[0], words[2], words.size() > 3 ? words[3] : "") ? 0 : 1;
+    return WriteText(words[0], words[2], absl::MakeConstSpan(words).subspan(3)) ? 0 : 1;
   }
-  std::cerr << "usage: man_pages OUT commands | config FILE... | text FILE [PROGRAM]\n";
+  std::cerr << "usage: man_pages OUT commands | config FILE... | text FILE [WORD...]\n";
   return 5;
 }
 

@@ -72,13 +72,14 @@ long Through(long number, const char* from, const char* to) {
   window.names[1] = to;
   if (!Open(&window)) return -ENOSYS;
   std::thread server([&] { Serve(window); });
-  const long ret = Result(syscall(number, window.pages, window.pages + kPage));
+  const long ret =
+      Result(syscall(number, AT_FDCWD, window.pages, AT_FDCWD, window.pages + kPage, 0));
   server.join();
   return ret;
 }
 
-long Rename() { return Through(SYS_rename, "old", "dir/moved"); }
-long Link() { return Through(SYS_link, "old", "dir/hard"); }
+long Rename() { return Through(SYS_renameat, "old", "dir/moved"); }
+long Link() { return Through(SYS_linkat, "old", "dir/hard"); }
 
 }  // namespace
 

@@ -42,7 +42,7 @@ class Bundle : public ::testing::Test {
     options_.signatures = 2;
     options_.trusted_keys = {Vkey("alice", alice_), Vkey("bob", bob_)};
   }
-  ~Bundle() override { std::system(("rm -rf " + options_.dir).c_str()); }
+  ~Bundle() override { (void)!std::system(("rm -rf " + options_.dir).c_str()); }
 
   static std::string Vkey(const std::string& name, const ledger::SigningKey& key) {
     return ledger::VerifierKey{name, ledger::SignatureType::kEd25519, key.public_key()}.ToString();

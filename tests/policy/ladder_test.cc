@@ -106,7 +106,7 @@ TEST(Ladder, FilesThatAreGoneChangeNothing) {
   options.state_dir = dir.path() + "/state";
   dir.Write("a.yaml", std::string(kHead) + kRule);
   const auto good = LoadPolicy(options, nullptr).policy;
-  std::system(("rm " + dir.path() + "/a.yaml").c_str());
+  (void)!std::system(("rm " + dir.path() + "/a.yaml").c_str());
   LoadResult result = LoadPolicy(options, good);
   EXPECT_EQ(result.rung, Rung::kLastKnownGood);
   EXPECT_EQ(result.policy, good);

@@ -65,7 +65,7 @@ std::string LoadError(const std::string& dir) {
 TEST(Permissions, EveryParentCounts) {
   PolicyDir dir;
   const std::string deep = dir.path() + "/a/b/c";
-  std::system(("mkdir -p " + deep).c_str());
+  (void)!std::system(("mkdir -p " + deep).c_str());
   dir.Write("a/b/c/p.yaml", kHead);
   EXPECT_EQ(LoadError(deep), "none");
   for (const char* parent : {"/a", "/a/b", "/a/b/c"}) {

@@ -15,7 +15,7 @@ PolicyDir::PolicyDir() {
   dir_ = ::mkdtemp(path);
 }
 
-PolicyDir::~PolicyDir() { std::system(("rm -rf " + dir_).c_str()); }
+PolicyDir::~PolicyDir() { (void)!std::system(("rm -rf " + dir_).c_str()); }
 
 void PolicyDir::Write(const std::string& name, const std::string& text) const {
   std::ofstream(dir_ + "/" + name, std::ios::binary) << text;

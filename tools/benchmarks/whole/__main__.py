@@ -38,6 +38,8 @@ def other_figures():
         found[f"capacity {kind}"] = figures.capacity(kind)
     say("CPU of cairnd")
     found["bulk"] = figures.bulk()
+    say("a call that nobody wants")
+    found["unaudited"] = figures.unaudited()
     say("producers at nice -19")
     found["nice"] = figures.attempt("openclose", nice=-19)
     say("latency")

@@ -5,8 +5,8 @@ import statistics
 import subprocess
 import time
 
-from recorders import Cairn
-from workloads import BUILD, LOAD, USER, as_user, run
+from recorders import Cairn, Rules
+from workloads import BUILD, LOAD, USER, as_user, load, run
 
 # What one act of a load is in pack `provenance`. Reads and writes are recorded at the first use of a
 # file by a process (docs/capture.md), so their calls are far more than their records.
@@ -98,6 +98,22 @@ def bulk(times=3):
         return statistics.median(found)
     finally:
         tool.stop()
+
+
+def unaudited(times=10, calls=3_000_000):
+    """What a call that nobody wants costs more, in ns, under pack `audit` and under audit rules."""
+    tools = {"audit": Cairn("audit"), "rules": Rules()}
+    added = {name: [] for name in tools}
+    work = load("getppid", calls, 1)
+    for _ in range(times):
+        none = work(1)["cpu"]
+        for name, tool in tools.items():
+            tool.start()
+            try:
+                added[name].append((work(1)["cpu"] - none) * 1e9)
+            finally:
+                tool.stop()
+    return {name: statistics.median(all_) for name, all_ in added.items()}
 
 
 def idle(seconds=20):

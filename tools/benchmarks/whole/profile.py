@@ -2,6 +2,7 @@
 samples of perf. For each load: what one run of each program takes, and the functions of cairnd that
 take more than a hundredth of its time. Root."""
 import argparse
+import collections
 import json
 import os
 import re
@@ -40,6 +41,21 @@ def kernel_side(kind, load):
             print(f"  {name:<18}{count:>10} runs{spent / count:>8.0f} ns each{spent / 1e6:>9.1f} ms")
 
 
+def part_of(where, symbol):
+    if where == "kernel" or where.startswith("bpf_prog"):
+        return "kernel: sleeping, waking, write, fdatasync"
+    if where.startswith("libzstd"):
+        return "zstd"
+    if where.startswith("libcrypto"):
+        return "SHA-256, HMAC"
+    folder = re.search(r"cairn::(capture|policy|ledger|agent)::", symbol)
+    if folder:
+        return folder.group(1)
+    if where.startswith("libprotobuf") or symbol.startswith("cairn::"):
+        return "messages (protobuf)"
+    return "C and C++ libraries"
+
+
 def user_side(kind, load, pid, data):
     perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-p", str(pid),
                              "-o", data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -47,14 +63,24 @@ def user_side(kind, load, pid, data):
     perf.send_signal(2)
     perf.wait()
     report = run(["perf", "report", "-i", data, "--stdio", "--no-children", "--sort", "dso,symbol",
-                  "--percent-limit", "1"]).stdout
-    print(f"{kind}: cairnd, functions of more than 1 % of its time")
+                  "--percent-limit", "0"]).stdout
+    rows = []
     for line in report.splitlines():
         found = re.match(r"\s+([\d.]+)%\s+(\S+)\s+\[(.)\]\s+(.*?)\s*$", line)
         if found:
             share, where, level, symbol = found.groups()
             where, symbol = "kernel" if level == "k" else where, symbol.rstrip(" -")
-            print(f"  {share:>6} %  {where:<22.22} {symbol[:90]}")
+            rows.append((float(share), where, symbol))
+    parts = collections.Counter()
+    for share, where, symbol in rows:
+        parts[part_of(where, symbol)] += share
+    print(f"{kind}: cairnd, its time by part")
+    for part, share in parts.most_common():
+        print(f"  {share:>6.2f} %  {part}")
+    print(f"{kind}: cairnd, functions of more than 1 % of its time")
+    for share, where, symbol in rows:
+        if share >= 1:
+            print(f"  {share:>6.2f} %  {where:<22.22} {symbol[:90]}")
 
 
 def profile(kinds, pack):

@@ -122,12 +122,10 @@ class Cairn:
         shutil.rmtree(self.dir)
 
 
-class Auditd:
-    """auditd (and laurel as its plug-in) out of Debian's packages, unpacked, never installed."""
+class KernelAudit:
+    """The kernel's audit settings, by the auditctl of Debian's package; put back by restore."""
 
-    def __init__(self, laurel):
-        self.name = "auditd+laurel" if laurel else "auditd"
-        self.laurel = laurel
+    def __init__(self):
         self.place = f"{DEBIAN}/auditd"
         libraries = f"{self.place}/lib/x86_64-linux-gnu:{self.place}/usr/lib/x86_64-linux-gnu"
         self.environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
@@ -135,10 +133,55 @@ class Auditd:
     def control(self, *words):
         return run([f"{self.place}/sbin/auditctl", *words]).stdout
 
-    def start(self):
+    def claim(self):
         # The lock that our tests of kernel audit take too.
         self.lock = open("/run/lock/cairn-kernel-audit.lock", "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.before = dict(line.split(None, 1) for line in self.control("-s").splitlines()
+                           if " " in line)
+
+    def restore(self):
+        for option, key in (("-e", "enabled"), ("-b", "backlog_limit"), ("-r", "rate_limit"),
+                            ("-f", "failure"), ("--backlog_wait_time", "backlog_wait_time")):
+            if key in self.before:
+                self.control(option, self.before[key].split()[0])
+        self.lock.close()
+
+
+class Rules(KernelAudit):
+    """The rules for the STIG that auditd ships, in the kernel alone: nobody takes their events."""
+
+    RULES = "usr/share/doc/auditd/examples/rules/30-stig.rules"
+
+    def start(self):
+        self.claim()
+        if "No rules" not in self.control("-l"):
+            self.restore()
+            raise RuntimeError("audit rules are loaded here already")
+        with open(f"{self.place}/{self.RULES}") as file:
+            for line in file:
+                if line.startswith("-"):  # one that is not for this machine is left out
+                    subprocess.run([f"{self.place}/sbin/auditctl", *line.split()],
+                                   capture_output=True)
+        self.control("-e", "1")
+
+    def stop(self):
+        try:
+            self.control("-D")
+        finally:
+            self.restore()
+
+
+class Auditd(KernelAudit):
+    """auditd (and laurel as its plug-in) out of Debian's packages, unpacked, never installed."""
+
+    def __init__(self, laurel):
+        super().__init__()
+        self.name = "auditd+laurel" if laurel else "auditd"
+        self.laurel = laurel
+
+    def start(self):
+        self.claim()
         self.dir = tempfile.mkdtemp(prefix="cairn-auditd-run-")
         os.makedirs(f"{self.dir}/plugins.d")
         if self.laurel:
@@ -152,8 +195,6 @@ class Auditd:
                        "admin_space_left_action = IGNORE\ndisk_full_action = IGNORE\n"
                        "disk_error_action = IGNORE\n")
         os.chmod(f"{self.dir}/auditd.conf", 0o640)
-        self.before = dict(line.split(None, 1) for line in self.control("-s").splitlines()
-                           if " " in line)
         self.process = subprocess.Popen([f"{self.place}/sbin/auditd", "-n", "-c", self.dir],
                                         env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(1)
@@ -193,14 +234,6 @@ class Auditd:
         finally:
             self.restore()
             shutil.rmtree(self.dir)
-
-    def restore(self):
-        """The kernel's settings, as they were."""
-        for option, key in (("-e", "enabled"), ("-b", "backlog_limit"), ("-r", "rate_limit"),
-                            ("-f", "failure"), ("--backlog_wait_time", "backlog_wait_time")):
-            if key in self.before:
-                self.control(option, self.before[key].split()[0])
-        self.lock.close()
 
 
 def recorders(names):
