@@ -9,7 +9,8 @@ namespace cairn {
 std::string SourcePath(absl::string_view path) { return absl::StrCat(CAIRN_SOURCE_DIR "/", path); }
 
 std::string ProgramPath(absl::string_view name) {
-  return absl::StrCat(CAIRN_BINARY_DIR "/bin/", name);
+  const char* elsewhere = std::getenv("CAIRN_PROGRAMS");
+  return absl::StrCat(elsewhere != nullptr ? elsewhere : CAIRN_BINARY_DIR "/bin", "/", name);
 }
 
 std::string SharedPath(absl::string_view path) {

@@ -12,7 +12,7 @@ namespace cairn {
 // "<checkout>/<path>"; of a file below it, as in "config/agent.yaml".
 std::string SourcePath(absl::string_view path);
 
-// "<build>/bin/<name>".
+// "<build>/bin/<name>", or what stands for it in $CAIRN_PROGRAMS (tools/arm64).
 std::string ProgramPath(absl::string_view name);
 
 // "<shared>/<path>": data that only developers have, in $CAIRN_SHARED or beside the checkout.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""usage: ocsf_schema_test.py OCSF_SAMPLES [FILE]: validates OCSF JSON lines against the compiled
-OCSF 1.8.0 schema in $CAIRN_SHARED/ocsf: classes, required and unknown attributes, types, enums,
-constraints."""
+"""usage: ocsf_schema_test.py COMMAND...: validates the OCSF JSON lines that it prints (ocsf_samples,
+or `cat FILE`) against the compiled OCSF 1.8.0 schema in $CAIRN_SHARED/ocsf: classes, required and
+unknown attributes, types, enums, constraints."""
 import gzip
 import json
 import os
@@ -88,8 +88,7 @@ def check_event(number, event):
     check_object(at, definition, event, set(event['metadata'].get('profiles', [])))
 
 
-lines = open(sys.argv[2], encoding='utf-8') if len(sys.argv) > 2 else \
-    subprocess.run([sys.argv[1]], capture_output=True, check=True, text=True).stdout.splitlines()
+lines = subprocess.run(sys.argv[1:], capture_output=True, check=True, text=True).stdout.splitlines()
 count, classes = 0, set()
 for count, line in enumerate(lines, 1):
     event = json.loads(line)
