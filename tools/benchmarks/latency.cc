@@ -83,7 +83,7 @@ class Growth {
     for (uint64_t step = 0; !ended_; ++step) {
       struct stat st;
       if (step % 10 == 0 && stat(PathOf(epoch_ + 1).c_str(), &st) == 0) {  // asking is no event
-        next.Reset(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
+        next = Fd(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
       }
       if (fstat(fd.get(), &st) == 0 && static_cast<uint64_t>(st.st_size) > size) {
         size = static_cast<uint64_t>(st.st_size);
