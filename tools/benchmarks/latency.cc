@@ -78,12 +78,12 @@ class Growth {
     prctl(PR_SET_TIMERSLACK, 1);
     setpriority(PRIO_PROCESS, 0, -20);  // of this thread
     Fd fd(open(PathOf(epoch_).c_str(), O_RDONLY | O_CLOEXEC));
-    Fd next;
     uint64_t size = 0;
     for (uint64_t step = 0; !ended_; ++step) {
+      Fd next;
       struct stat st;
       if (step % 10 == 0 && stat(PathOf(epoch_ + 1).c_str(), &st) == 0) {  // asking is no event
-        next = Fd(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
+        next.Reset(open(PathOf(epoch_ + 1).c_str(), O_RDONLY | O_CLOEXEC));
       }
       if (fstat(fd.get(), &st) == 0 && static_cast<uint64_t>(st.st_size) > size) {
         size = static_cast<uint64_t>(st.st_size);
