@@ -153,11 +153,22 @@ class Rules(KernelAudit):
 
     RULES = "usr/share/doc/auditd/examples/rules/30-stig.rules"
 
+    @staticmethod
+    def why_not():
+        """Why it cannot run; None: it can."""
+        if not os.path.isdir(f"{DEBIAN}/auditd"):
+            return "the package auditd cannot be had (tools/setup bench)"
+        return None if "No rules" in KernelAudit().control("-l") else "audit rules are loaded here"
+
     def start(self):
         self.claim()
-        if "No rules" not in self.control("-l"):
-            self.restore()
-            raise RuntimeError("audit rules are loaded here already")
+        try:
+            self.load()
+        except BaseException:  # also when told to end
+            self.stop()
+            raise
+
+    def load(self):
         with open(f"{self.place}/{self.RULES}") as file:
             for line in file:
                 if line.startswith("-"):  # one that is not for this machine is left out
