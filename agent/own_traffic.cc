@@ -36,10 +36,11 @@ bool IsFileEvent(EventType type) { return type >= FILE_OPEN && type <= FILE_PIPE
 }  // namespace
 
 OwnTraffic::OwnTraffic(const std::string& log_dir)
-    : prefix_(log_dir + "/"), shipper_(Beside("cairn-shipper")) {}
+    : log_dir_(log_dir), shipper_(Beside("cairn-shipper")) {}
 
 bool OwnTraffic::OnLog(const std::string& path) const {
-  return absl::StartsWith(absl::string_view(path), absl::string_view(prefix_));
+  return absl::StartsWith(absl::string_view(path), absl::string_view(log_dir_)) &&
+         (path.size() == log_dir_.size() || path[log_dir_.size()] == '/');
 }
 
 bool OwnTraffic::Is(const capture::Captured& captured) const {

@@ -15,14 +15,14 @@ class OwnTraffic {
   explicit OwnTraffic(const std::string& log_dir);
 
   // True for the shipper opening and reading segments and writing receipts: file events of its
-  // program, on the log directory. What it does elsewhere is recorded as anybody's, and so is
-  // whatever touches a segment otherwise.
+  // program, on the log directory and below it. What it does elsewhere is recorded as anybody's,
+  // and so is whatever touches a segment otherwise.
   bool Is(const capture::Captured& captured) const;
 
  private:
   bool OnLog(const std::string& path) const;
 
-  const std::string prefix_;
+  const std::string log_dir_;
   const std::string shipper_;  // path of the program
 };
 
