@@ -169,6 +169,15 @@ absl::Status BpfPrograms::WireHandlers() {
   return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
 }
 
+void BpfPrograms::WarmRing(uint32_t index) const {
+  const uint64_t arguments[] = {index};
+  LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = arguments, .ctx_size_in = sizeof(arguments));
+  do {
+    options.retval = 0;
+  } while (bpf_prog_test_run_opts(bpf_program__fd(object_->progs.warm_ring), &options) == 0 &&
+           options.retval == 1);
+}
+
 void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {
   for (const auto& [at, program] : wired_) {
     const int map = bpf_map__fd(at.first);

@@ -36,6 +36,8 @@ class BpfPrograms {
   // With `pins` (may be null; outlives this), maps that are pinned there are taken and others
   // pinned, as are links; `generation` is written to the filter by the caller after Attach.
   absl::Status Load(uint32_t cpus, const Pins* pins, uint32_t generation);
+  // Touches all pages of ring `index`, by records that its reader skips: the ring is full then.
+  void WarmRing(uint32_t index) const;
   // What is always attached; call when the maps are filled.
   absl::Status Attach();
   // What costs every call, or every packet, is attached only while it is wanted.

@@ -233,7 +233,11 @@ class Source final : public BpfSource {
                                  .outer = programs_.map_fd("rings"),
                                  .left = resumed_,
                                  .pins = pins_.get()}));
-    if (!resumed_) return absl::OkStatus();
+    if (!resumed_) {
+      for (uint32_t i = 0; i < cpus_ * RINGS; ++i) programs_.WarmRing(i);
+      rings_.Skip();
+      return absl::OkStatus();
+    }
     resumed_from_ns_ = std::min(std::max<uint64_t>(filter_->settled_ns, 1), rings_.OldestNs());
     return absl::OkStatus();
   }

@@ -74,6 +74,11 @@ absl::StatusOr<Fd> Rings::RingOf(uint32_t i) const {
   return fd;
 }
 
+void Rings::Skip() {
+  for (Stream& stream : streams_) stream.ring.Peek();
+  Release();
+}
+
 size_t Rings::Drain(uint64_t limit_ns, absl::FunctionRef<void(absl::string_view)> sink) {
   full_ = false;
   return Merge(streams_, limit_ns, heap_, sink);

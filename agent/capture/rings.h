@@ -40,6 +40,8 @@ class Rings {
 
   // Takes over or makes each ring, and maps it.
   absl::Status Open(const Options& options);
+  // Passes what is no record.
+  void Skip();
 
   // Hands out the records up to `limit_ns`, in time order; each is valid inside the callback.
   // Returns how many. full(): it stopped, because a ring holds much that was not released.

@@ -1,5 +1,6 @@
 // Who waits for capture: woken by what comes while nothing is expected, and by nothing else.
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "agent/capture/bpf_source.h"
 #include "base/clock.h"
 #include "gtest/gtest.h"
+#include "tests/capture/own_objects.h"
 
 namespace cairn::capture {
 namespace {
@@ -115,6 +117,21 @@ TEST_F(Wake, WhatCameAloneIsNotFollowed) {
     slept = Drain() == 1 && source_->look_ns() == UINT64_MAX;
   }
   EXPECT_TRUE(slept);
+}
+
+// Where page tables are shadowed a page's first touch takes longer than a hundred events.
+TEST(Warm, EachPageOfARingWasTouchedBeforeItsFirstRecord) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  constexpr uint32_t kBytes = 1 << 20;
+  auto source = BpfSource::Open({.ring_bytes = kBytes});
+  if (!source.ok()) GTEST_SKIP() << "NOT TESTED: no kernel events: " << source.status();
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const void* producer = mmap(nullptr, page, PROT_READ, MAP_SHARED, OwnMap("cairn_ring"),
+                              static_cast<off_t>(page));  // kernel/bpf/ringbuf.c
+  ASSERT_NE(producer, MAP_FAILED);
+  EXPECT_GE(__atomic_load_n(static_cast<const uint64_t*>(producer), __ATOMIC_RELAXED),
+            kBytes - 4096);
+  (*source)->Drain([](absl::string_view) { ADD_FAILURE() << "nothing was asked for"; });
 }
 
 }  // namespace
