@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "policy/categories.h"
 #include "policy/sample.h"
 
 namespace cairn::policy {
@@ -22,13 +23,34 @@ void Compare(absl::string_view what, const Words& wanted, Ids got, std::string* 
                   "], want [", absl::StrJoin(want, ", "), "]");
 }
 
-// Ids without the floor's and the categories', which tests do not list.
-Ids Named(const Decision& decision) {
+bool IsRuleOf(const Source& source, absl::string_view id) {
+  const auto& rules = source.file.rules();
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) { return rule.id() == id; });
+}
+
+// Without the floor's and the categories', which tests do not list, and without those of other
+// files, which may record more, but for those the test names.
+Ids Named(const Decision& decision, const Source& source, const Words& wanted) {
   Ids ids;
   for (const std::string* rule : decision.rules) {
-    if (rule->find(':') == std::string::npos) ids.push_back(*rule);
+    const auto& named = wanted.values();
+    const bool own = rule->find(':') == std::string::npos && IsRuleOf(source, *rule);
+    if (own || std::find(named.begin(), named.end(), *rule) != named.end()) ids.push_back(*rule);
   }
   return ids;
+}
+
+// Would it be recorded without what other files add: by the file's own rules, at the levels it
+// states itself, by the floor?
+bool RecordedByItself(const Decision& decision, const Source& source, EventType type) {
+  const size_t category = CategoryOf(type);
+  const bool own_level =
+      category < kCategories &&
+      EventsAt(category, LevelOf(source.file.categories(), category)).test(static_cast<size_t>(type));
+  return std::any_of(decision.rules.begin(), decision.rules.end(), [&](const std::string* rule) {
+    if (rule->rfind("category:", 0) == 0) return own_level;
+    return rule->rfind("floor:", 0) == 0 || IsRuleOf(source, *rule);
+  });
 }
 
 bool TimeOf(const std::string& at, Event* event) {
@@ -43,7 +65,7 @@ bool TimeOf(const std::string& at, Event* event) {
   return true;
 }
 
-std::string FailureOf(const CompiledPolicy& policy, const Test& test) {
+std::string FailureOf(const CompiledPolicy& policy, const Source& source, const Test& test) {
   Sample sample;
   std::vector<YamlError> errors;
   ReadSample(test.event(), &sample, &errors);
@@ -55,7 +77,8 @@ std::string FailureOf(const CompiledPolicy& policy, const Test& test) {
   std::string failure;
   const Expect& expect = test.expect();
   if (expect.has_recorded_by()) {
-    Compare("recorded_by", expect.recorded_by(), Named(decision), &failure);
+    Compare("recorded_by", expect.recorded_by(), Named(decision, source, expect.recorded_by()),
+            &failure);
   }
   Ids excepted;
   for (const std::string* id : decision.excepted) excepted.push_back(*id);
@@ -72,7 +95,9 @@ std::string FailureOf(const CompiledPolicy& policy, const Test& test) {
     absl::StrAppend(&failure, failure.empty() ? "" : "; ", what, " is ", got ? "true" : "false");
   };
   if (expect.has_recorded()) {
-    check("recorded", expect.recorded(), decision.verdict == Verdict::kRecord);
+    check("recorded", expect.recorded(),
+          decision.verdict == Verdict::kRecord &&
+              (expect.recorded() || RecordedByItself(decision, source, sample.record.type())));
   }
   if (expect.has_counted()) {
     check("counted", expect.counted(), decision.verdict == Verdict::kCount);
@@ -89,7 +114,7 @@ std::vector<TestResult> RunTests(const CompiledPolicy& policy) {
       const Test& test = source.file.tests(i);
       if (!test.environment().empty() && test.environment() != policy.environment()) continue;
       results.push_back({source.name, test.name(), PlaceOf(source, absl::StrCat("tests[", i, "]")),
-                         FailureOf(policy, test)});
+                         FailureOf(policy, source, test)});
     }
   }
   return results;

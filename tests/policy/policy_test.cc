@@ -63,6 +63,38 @@ TEST(Policy, TheExampleLoadsAndItsTestsPass) {
   }
 }
 
+// What a file's tests say is of that file: another may record more, and may not take away.
+TEST(Policy, TestsSayWhatTheirOwnFileDoes) {
+  const std::string own = std::string(kRule) + R"(
+tests:
+  - {name: shadow, event: {type: file.open, file: {path: /etc/shadow}}, expect: {recorded_by: [shadow]}}
+  - {name: other, event: {type: file.open, file: {path: /x}}, expect: {recorded: false}}
+)";
+  const auto failures = [&](const std::string& other) {
+    std::vector<Problem> problems;
+    const auto policy = Compile({own, other}, &problems);
+    std::string all;
+    for (const TestResult& result : RunTests(*policy)) all += result.failure;
+    return all;
+  };
+  EXPECT_EQ(failures("rules: [{id: all, on: [file.open]}]"), "");
+  EXPECT_EQ(failures("categories: {file: verbose}"), "");
+  EXPECT_EQ(failures(R"(
+rules:
+  - {id: all, on: [file.open]}
+tests:
+  - {name: none, event: {type: file.open, file: {path: /x}}, expect: {recorded: false}}
+  - {name: both, event: {type: file.open, file: {path: /etc/shadow}}, expect: {recorded_by: [all, shadow]}}
+  - {name: not, event: {type: file.open, file: {path: /x}}, expect: {recorded_by: [all, shadow]}}
+)"),
+            "recorded is truerecorded_by: [all], want [all, shadow]");
+  EXPECT_EQ(failures(R"(
+exceptions:
+  - {id: e, rule: shadow, when: "true", reason: r, owner: o, expires: 2027-03-31}
+)"),
+            "recorded_by: [], want [shadow]");
+}
+
 TEST(Policy, ExceptionsCountByDefaultAndEnd) {
   const auto policy = Good(std::string(kRule) + R"(
 exceptions:
