@@ -1,8 +1,10 @@
 #include "ledger/block.h"
 
 #include <gtest/gtest.h>
+#include <zstd.h>
 
 #include "absl/strings/str_cat.h"
+#include "ledger/block_dictionary.h"
 #include "ledger/format.h"
 
 namespace cairn::ledger {
@@ -55,6 +57,54 @@ TEST(Block, RecordsComeBackCompressedOrNot) {
     ASSERT_TRUE(ParseBlockHead(stored, &head).ok());
     EXPECT_EQ(head.record_count, 300u);
   }
+}
+
+// What zstd's own tools do with it: proto/FORMAT.md §3.
+TEST(Block, SmallOnesAreCompressedByTheDictionary) {
+  BlockBuilder builder(true);
+  Subject subject;
+  subject.process.set_exe("/usr/bin/cat");
+  const Record record = Open("/usr/lib/x86_64-linux-gnu/libc.so.6");
+  ASSERT_TRUE(builder.Add(EntryOf(record, &subject, 1000)).ok());
+  std::string stored;
+  builder.Finish(0, 0, &stored);
+  Block block;
+  ASSERT_TRUE(block.ParseFromString(stored));
+  EXPECT_LT(block.zstd().size(), block.inflated_bytes());
+  const auto id = ZSTD_getDictID_fromFrame(block.zstd().data(), block.zstd().size());
+  EXPECT_EQ(id, kBlockDictionaryId);
+  EXPECT_EQ(ZSTD_getDictID_fromDict(BlockDictionary().data(), BlockDictionary().size()), id);
+  ASSERT_TRUE(ParseBlock(stored, &block).ok());
+  EXPECT_EQ(block.records(0).file().path(), record.file().path());
+}
+
+// What another reader of the same frame would refuse, or read otherwise, is no block.
+TEST(Block, AFrameIsOneAndByTheDictionaryItNames) {
+  BlockBuilder builder(true);
+  Subject subject;
+  Fill(&builder, &subject, 20);
+  std::string stored;
+  builder.Finish(0, 0, &stored);
+  Block block;
+  ASSERT_TRUE(block.ParseFromString(stored));
+  const std::string frame = block.zstd();
+  const auto verdict = [&](const std::string& zstd) {
+    Block changed = block, unused;
+    changed.set_zstd(zstd);
+    return std::string(ParseBlock(changed.SerializeAsString(), &unused).message());
+  };
+  EXPECT_EQ(verdict(frame), "");
+  std::string other = frame;  // RFC 8878 §3.1.1.1: magic, descriptor, window, dictionary id
+  EXPECT_EQ(other.substr(6, 2), "\x01\x80");
+  other[6] = '\x02';
+  EXPECT_EQ(verdict(other), "not a block: malformed zstd");
+  std::string none = frame;
+  none[4] = static_cast<char>(none[4] & ~3);
+  none.erase(6, 2);
+  EXPECT_EQ(verdict(none), "not a block: malformed zstd");
+  EXPECT_EQ(verdict(frame + frame), "not a block: malformed zstd");
+  const std::string empty("\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", 9);
+  EXPECT_EQ(verdict(frame + empty), "not a block: malformed zstd");
 }
 
 TEST(Block, DetailsStandOncePerSegmentAndIdentityOncePerBlock) {
