@@ -8,7 +8,7 @@ enum {
 	WARM_PAGES = 64, /* a run */
 };
 
-/* Touches the next pages of ring ctx->args[0] by records that nobody is given; 1: there are more. */
+/* Touches the next pages of ring ctx->args[0] by records that nobody gets; 1: there are more. */
 SEC("raw_tp")
 int warm_ring(struct bpf_raw_tracepoint_args *ctx)
 {

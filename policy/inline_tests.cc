@@ -45,8 +45,8 @@ Ids Named(const Decision& decision, const Source& source, const Words& wanted) {
 bool RecordedByItself(const Decision& decision, const Source& source, EventType type) {
   const size_t category = CategoryOf(type);
   const bool own_level =
-      category < kCategories &&
-      EventsAt(category, LevelOf(source.file.categories(), category)).test(static_cast<size_t>(type));
+      category < kCategories && EventsAt(category, LevelOf(source.file.categories(), category))
+                                    .test(static_cast<size_t>(type));
   return std::any_of(decision.rules.begin(), decision.rules.end(), [&](const std::string* rule) {
     if (rule->rfind("category:", 0) == 0) return own_level;
     return rule->rfind("floor:", 0) == 0 || IsRuleOf(source, *rule);

@@ -103,19 +103,17 @@ void RateLimits::End(uint32_t slot, uint64_t now_ns, Sink sink) {
   limit->set_slot(slot);
   limit->set_slot_total(total);
   episode.from_ns = 0;
-  episode.unsettled = true;
+  unsettled_.push_back(slot);
   sink(record, bucket.pid);
 }
 
 void RateLimits::Settle() {
-  for (uint32_t slot = 0; slot < EVENT_BUCKETS; ++slot) {
-    Episode& episode = episodes_[slot];
-    if (!episode.unsettled) continue;
-    episode.unsettled = false;
+  for (const uint32_t slot : unsettled_) {
     for (size_t type = 0; type < EVENT_LIMITED_TYPES; ++type) {
-      buckets_[slot].declared[type] = episode.told[type];
+      buckets_[slot].declared[type] = episodes_[slot].told[type];
     }
   }
+  unsettled_.clear();
 }
 
 void RateLimits::Told(const Limit& limit) {
@@ -127,7 +125,7 @@ void RateLimits::Told(const Limit& limit) {
     }
   }
   episode.seen = limit.slot_total();
-  episode.unsettled = true;
+  unsettled_.push_back(limit.slot());
 }
 
 }  // namespace cairn::capture

@@ -39,7 +39,6 @@ class RateLimits {
     uint64_t from_ns = 0;  // 0: none
     uint64_t changed_ns = 0;
     uint64_t seen = 0;  // sum of the bucket's counts
-    bool unsettled = false;
     uint64_t told[EVENT_LIMITED_TYPES] = {};
   };
 
@@ -50,6 +49,7 @@ class RateLimits {
   uint64_t rate_ = 0;
   uint64_t total_ = 0;
   std::vector<Episode> episodes_;
+  std::vector<uint32_t> unsettled_;  // slots
 };
 
 }  // namespace cairn::capture
