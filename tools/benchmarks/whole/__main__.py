@@ -11,7 +11,7 @@ import sys
 
 import figures
 from recorders import CAPTURE, Rules, recorders
-from report import Goals, Rounds, add_figure_goals, add_round_goals, picture
+from report import SERVERS, Goals, Rounds, add_figure_goals, add_round_goals, picture
 from workloads import REPO, workloads
 
 
@@ -31,7 +31,7 @@ def one_round(tools, works):
     return costs
 
 
-def other_figures():
+def other_figures(works):
     found = {}
     for kind in figures.EVENTS:
         say(f"capacity of {kind}")
@@ -45,6 +45,10 @@ def other_figures():
         found["unaudited"] = figures.unaudited()
     say("producers at nice -19")
     found["nice"] = figures.attempt("openclose", nice=-19)
+    for name in SERVERS:
+        if name in works:
+            say(f"{name}, with and without, moments apart")
+            found[name] = figures.server(works[name])
     say("latency")
     found["latency quiet"] = figures.latency()
     best = found["capacity openclose"]["without loss"]["acts/s"]
@@ -88,7 +92,7 @@ def main():
         taken.append(one_round(tools, works))
     rounds = Rounds(taken)
     rounds.print()
-    found = {} if arguments.only_workloads else other_figures()
+    found = {} if arguments.only_workloads else other_figures(works)
     goals = Goals()
     add_round_goals(goals, rounds)
     add_figure_goals(goals, found)

@@ -116,6 +116,27 @@ def unaudited(times=10, calls=3_000_000):
     return {name: statistics.median(all_) for name, all_ in added.items()}
 
 
+def server(work, pairs=20):
+    """Ratios of a server's time under pack `baseline` to that without, moments apart: a machine
+    drifts by more than what is looked for."""
+    tool, ratios = Cairn("baseline"), []
+
+    def recorded():
+        tool.start()
+        try:
+            return work(1)["wall"]
+        finally:
+            tool.stop()
+    for pair in range(pairs):
+        if pair % 2 == 0:
+            none = work(1)["wall"]
+            ratios.append(recorded() / none)
+        else:
+            under = recorded()
+            ratios.append(under / work(1)["wall"])
+    return ratios
+
+
 def idle(seconds=20):
     tool = Cairn("audit")
     tool.start()
