@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Run by the agent itself before it attaches: where a hypervisor shadows page tables, the first
- * touch of each page of a ring takes longer than a hundred events. */
+/* Run by the agent itself before it attaches: in some virtual machines the first touch of a ring's
+ * page takes as long as all the events that fit into it. */
 #include "maps.h"
 
 enum {

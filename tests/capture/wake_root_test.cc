@@ -119,7 +119,7 @@ TEST_F(Wake, WhatCameAloneIsNotFollowed) {
   EXPECT_TRUE(slept);
 }
 
-// Where page tables are shadowed a page's first touch takes longer than a hundred events.
+// In some virtual machines a page's first touch takes as long as all the events that fit into it.
 TEST(Warm, EachPageOfARingWasTouchedBeforeItsFirstRecord) {
   if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
   constexpr uint32_t kBytes = 1 << 20;

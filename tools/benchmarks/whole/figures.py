@@ -85,8 +85,9 @@ def latency(rate=0):
         tool.stop()
 
 
-def bulk(times=3):
-    """CPU of cairnd for each event of a flood, in microseconds: decode, policy, encode, hash, write."""
+def bulk(times=5):
+    """CPU of cairnd for each event of a flood, in microseconds: decode, policy, encode, hash, write.
+    The least of several floods: others on the machine only add to it."""
     tool, found = Cairn("audit"), []
     tool.start()
     try:
@@ -95,7 +96,7 @@ def bulk(times=3):
             run(as_user([LOAD, "openclose", str(ACTS["openclose"]), str(WORKERS)]), cwd="/tmp")
             after, used = tool.settled(), tool.usage()[0] - cpu
             found.append(used / (after["recorded"] - before["recorded"]) * 1e6)
-        return statistics.median(found)
+        return min(found)
     finally:
         tool.stop()
 
@@ -137,23 +138,28 @@ def server(work, pairs=20):
     return ratios
 
 
-def idle(seconds=20):
+def idle(seconds=10, windows=3):
+    """An agent while nothing happens: of the windows the one in which the fewest events were seen."""
     tool = Cairn("audit")
     tool.start()
     try:
         time.sleep(3)
-        before = tool.status()
-        time.sleep(1)  # asking was recorded
-        cpu, sleeps = tool.usage()
-        time.sleep(seconds)
-        after, more = tool.usage()
-        seen = tool.status()["seen"] - before["seen"]
-        with open(f"/proc/{tool.process.pid}/status") as file:
-            memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-        return {"seen/s": seen / seconds, "core": (after - cpu) / seconds, "wakeups/s": (more - sleeps) / seconds,
-                "resident_mib": memory / 1024}
+        return min((resting(tool, seconds) for _ in range(windows)), key=lambda one: one["seen/s"])
     finally:
         tool.stop()
+
+
+def resting(tool, seconds):
+    before = tool.status()
+    time.sleep(1)  # asking was recorded
+    cpu, sleeps = tool.usage()
+    time.sleep(seconds)
+    after, more = tool.usage()
+    seen = tool.status()["seen"] - before["seen"]
+    with open(f"/proc/{tool.process.pid}/status") as file:
+        memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+    return {"seen/s": seen / seconds, "core": (after - cpu) / seconds,
+            "wakeups/s": (more - sleeps) / seconds, "resident_mib": memory / 1024}
 
 
 def verification():
