@@ -24,6 +24,7 @@ constexpr size_t kCompressFrom = 48;
 constexpr int kCompressionLevel = -1;
 // Small blocks, a thousand a second at most, hold little twice: they have the dictionary.
 constexpr size_t kSmallBytes = 4096;
+constexpr int kWindowLogMax = 20;  // of a frame that is read: kMaxInflatedBytes
 
 // Grows `out` by `size` bytes and returns where they start.
 uint8_t* Grow(std::string* out, size_t size) {
@@ -73,23 +74,43 @@ bool SameHead(const BlockHead& head, const Block& block) {
          head.policy_generation == block.policy_generation();
 }
 
-// One frame, by the dictionary it names and no other, into exactly the bytes of `out`.
+// `frame` into exactly the bytes of `out`: what proto/FORMAT.md §3 says a frame is, so that every
+// reader of zstd reads the same or none does.
 bool Inflate(absl::string_view frame, std::string* out) {
   thread_local const std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> zstd(ZSTD_createDCtx(),
                                                                              ZSTD_freeDCtx);
+  constexpr absl::string_view kMagic("\x28\xb5\x2f\xfd", 4);
+  constexpr char kPlain = 0, kByDictionary = 2;  // RFC 8878 §3.1.1.1.1, the frame's descriptor
+  if (frame.size() < 6 || frame.substr(0, 4) != kMagic) return false;
+  if (frame[4] != kPlain && frame[4] != kByDictionary) return false;
   if (ZSTD_findFrameCompressedSize(frame.data(), frame.size()) != frame.size()) return false;
   const ZSTD_DDict* dictionary = nullptr;
-  switch (ZSTD_getDictID_fromFrame(frame.data(), frame.size())) {
-    case 0:
-      break;
-    case kBlockDictionaryId:
-      dictionary = BlockInflationDictionary();
-      break;
-    default:
-      return false;
+  if (frame[4] == kByDictionary) {
+    if (ZSTD_getDictID_fromFrame(frame.data(), frame.size()) != kBlockDictionaryId) return false;
+    dictionary = BlockInflationDictionary();
   }
-  return ZSTD_decompress_usingDDict(zstd.get(), out->data(), out->size(), frame.data(),
-                                    frame.size(), dictionary) == out->size();
+  // By the streaming interface, which holds a frame to its window.
+  ZSTD_DCtx_reset(zstd.get(), ZSTD_reset_session_only);
+  ZSTD_DCtx_refDDict(zstd.get(), dictionary);
+  ZSTD_DCtx_setParameter(zstd.get(), ZSTD_d_windowLogMax, kWindowLogMax);
+  ZSTD_inBuffer in = {frame.data(), frame.size(), 0};
+  ZSTD_outBuffer to = {out->data(), out->size(), 0};
+  return ZSTD_decompressStream(zstd.get(), &to, &in) == 0 && to.pos == out->size();
+}
+
+// Nothing but processes, rules and records?
+bool HoldsRecordsAlone(absl::string_view inflated) {
+  const uint8_t* at = reinterpret_cast<const uint8_t*>(inflated.data());
+  const uint8_t* const end = at + inflated.size();
+  while (at < end) {
+    uint64_t tag = 0, length = 0;
+    if (!GetVarint(&at, end, &tag) || !GetVarint(&at, end, &length)) return false;
+    const bool known = (tag & 7) == 2 && tag >> 3 >= Block::kProcessesFieldNumber &&
+                       tag >> 3 <= Block::kRecordsFieldNumber;
+    if (!known || length > static_cast<uint64_t>(end - at)) return false;
+    at += length;
+  }
+  return true;
 }
 
 }  // namespace
@@ -99,13 +120,19 @@ BlockBuilder::BlockBuilder(bool compress)
       block_(FirstSerial()),
       segment_(block_),
       records_(std::make_unique<uint8_t[]>(kMaxBlockBytes)),
-      zstd_(ZSTD_createCCtx()) {
+      zstd_(ZSTD_createCCtx()),
+      small_zstd_(ZSTD_createCCtx()) {
   ZSTD_CCtx_setParameter(zstd_, ZSTD_c_contentSizeFlag, 0);
   ZSTD_CCtx_setParameter(zstd_, ZSTD_c_compressionLevel, kCompressionLevel);
+  ZSTD_CCtx_setParameter(small_zstd_, ZSTD_c_contentSizeFlag, 0);
+  ZSTD_CCtx_refCDict(small_zstd_, BlockCompressionDictionary());
   processes_.reserve(kMaxBlockBytes);
 }
 
-BlockBuilder::~BlockBuilder() { ZSTD_freeCCtx(zstd_); }
+BlockBuilder::~BlockBuilder() {
+  ZSTD_freeCCtx(zstd_);
+  ZSTD_freeCCtx(small_zstd_);
+}
 
 absl::Status BlockBuilder::Add(const Entry& entry) {
   const EncodePlan plan = PlanEncoding(*entry.record);
@@ -214,11 +241,11 @@ void BlockBuilder::Compress(std::string* out) {
   const size_t plain = bytes();
   const size_t at = out->size();
   processes_.append(rules_).append(records().data(), records_size_);
-  ZSTD_CCtx_refCDict(zstd_, plain < kSmallBytes ? BlockCompressionDictionary() : nullptr);
   const size_t bound = ZSTD_compressBound(plain);
   out->resize(at + 8 + bound);
   const size_t size =
-      ZSTD_compress2(zstd_, out->data() + at + 8, bound, processes_.data(), processes_.size());
+      ZSTD_compress2(plain < kSmallBytes ? small_zstd_ : zstd_, out->data() + at + 8, bound,
+                     processes_.data(), processes_.size());
   if (ZSTD_isError(size) || size + 8 >= plain) {
     out->resize(at);
     out->append(processes_);
@@ -272,11 +299,15 @@ absl::Status ParseBlock(absl::string_view stored, Block* block) {
   }
   if (!block->zstd().empty()) {
     if (block->inflated_bytes() > kMaxInflatedBytes) return NotABlock("inflates beyond 1 MiB");
+    if (block->processes_size() + block->rules_size() + block->records_size() > 0) {
+      return NotABlock("records beside zstd");
+    }
     std::string inflated(block->inflated_bytes(), '\0');
     if (!Inflate(block->zstd(), &inflated)) return NotABlock("malformed zstd");
     block->clear_zstd();
-    if (!block->MergeFromString(inflated)) return NotABlock("malformed protobuf within zstd");
-    if (!block->zstd().empty()) return NotABlock("zstd within zstd");
+    if (!HoldsRecordsAlone(inflated) || !block->MergeFromString(inflated)) {
+      return NotABlock("malformed protobuf within zstd");
+    }
   }
   if (block->records().empty()) return NotABlock("no records");
   if (!SameHead(head, *block)) return NotABlock("its head is stated twice");

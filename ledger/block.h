@@ -77,7 +77,9 @@ class BlockBuilder {
   size_t last_record_bytes_ = 0;
   std::vector<const std::string*> rule_ids_;
   Process identity_;  // scratch
+  // One each for large and small blocks: zstd gives memory back that its last blocks did not need.
   ZSTD_CCtx_s* const zstd_;
+  ZSTD_CCtx_s* const small_zstd_;
 };
 
 // The first seven fields of a block.

@@ -23,33 +23,45 @@ void Compare(absl::string_view what, const Words& wanted, Ids got, std::string* 
                   "], want [", absl::StrJoin(want, ", "), "]");
 }
 
-bool IsRuleOf(const Source& source, absl::string_view id) {
-  const auto& rules = source.file.rules();
-  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) { return rule.id() == id; });
+template <typename Entries>
+bool Holds(const Entries& entries, absl::string_view id) {
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const auto& entry) { return entry.id() == id; });
 }
 
-// Without the floor's and the categories', which tests do not list, and without those of other
-// files, which may record more, but for those the test names.
-Ids Named(const Decision& decision, const Source& source, const Words& wanted) {
+// Of `ids` those of the file's own `entries`, and of other files those that the test names. Never
+// the floor's and the categories', which have a colon.
+template <typename Entries, typename All>
+Ids Own(const Entries& entries, const Words& named, const All& all) {
   Ids ids;
-  for (const std::string* rule : decision.rules) {
-    const auto& named = wanted.values();
-    const bool own = rule->find(':') == std::string::npos && IsRuleOf(source, *rule);
-    if (own || std::find(named.begin(), named.end(), *rule) != named.end()) ids.push_back(*rule);
+  for (const std::string* id : all) {
+    if (id->find(':') != std::string::npos) continue;
+    const auto& names = named.values();
+    const bool is_named = std::find(names.begin(), names.end(), *id) != names.end();
+    if (is_named || Holds(entries, *id)) ids.push_back(*id);
   }
   return ids;
 }
 
 // Would it be recorded without what other files add: by the file's own rules, at the levels it
 // states itself, by the floor?
-bool RecordedByItself(const Decision& decision, const Source& source, EventType type) {
+bool RecordedByItself(const Decision& decision, const CompiledPolicy& policy, const Source& source,
+                      EventType type) {
   const size_t category = CategoryOf(type);
-  const bool own_level =
-      category < kCategories && EventsAt(category, LevelOf(source.file.categories(), category))
-                                    .test(static_cast<size_t>(type));
+  Level level = LEVEL_UNSPECIFIED;
+  if (category < kCategories) {
+    level = LevelOf(source.file.categories(), category);
+    const auto overlay = source.file.environments().find(policy.environment());
+    if (overlay != source.file.environments().end()) {
+      const Level there = LevelOf(overlay->second.categories(), category);
+      if (there != LEVEL_UNSPECIFIED) level = there;
+    }
+  }
   return std::any_of(decision.rules.begin(), decision.rules.end(), [&](const std::string* rule) {
-    if (rule->rfind("category:", 0) == 0) return own_level;
-    return rule->rfind("floor:", 0) == 0 || IsRuleOf(source, *rule);
+    if (rule->rfind("category:", 0) == 0) {
+      return EventsAt(category, level).test(static_cast<size_t>(type));
+    }
+    return rule->rfind("floor:", 0) == 0 || Holds(source.file.rules(), *rule);
   });
 }
 
@@ -76,31 +88,41 @@ std::string FailureOf(const CompiledPolicy& policy, const Source& source, const 
   policy.Decide(event, &decision);
   std::string failure;
   const Expect& expect = test.expect();
+  const PolicyFile& file = source.file;
   if (expect.has_recorded_by()) {
-    Compare("recorded_by", expect.recorded_by(), Named(decision, source, expect.recorded_by()),
-            &failure);
+    Compare("recorded_by", expect.recorded_by(),
+            Own(file.rules(), expect.recorded_by(), decision.rules), &failure);
   }
-  Ids excepted;
-  for (const std::string* id : decision.excepted) excepted.push_back(*id);
-  if (expect.has_excepted_by()) Compare("excepted_by", expect.excepted_by(), excepted, &failure);
-  const Ids silenced = decision.silenced == nullptr ? Ids() : Ids{*decision.silenced};
-  if (expect.has_silenced_by()) Compare("silenced_by", expect.silenced_by(), silenced, &failure);
+  if (expect.has_excepted_by()) {
+    Compare("excepted_by", expect.excepted_by(),
+            Own(file.exceptions(), expect.excepted_by(), decision.excepted), &failure);
+  }
+  if (expect.has_silenced_by()) {
+    Ids silenced;
+    if (decision.silenced != nullptr) silenced.push_back(*decision.silenced);
+    Compare("silenced_by", expect.silenced_by(), silenced, &failure);
+  }
   if (expect.has_redacted_by()) {
     policy.Redact(&sample.record, &sample.process);
-    const auto& fired = sample.record.redactions();
-    Compare("redacted_by", expect.redacted_by(), Ids(fired.begin(), fired.end()), &failure);
+    std::vector<const std::string*> fired;
+    for (const std::string& id : sample.record.redactions()) fired.push_back(&id);
+    Compare("redacted_by", expect.redacted_by(), Own(file.redact(), expect.redacted_by(), fired),
+            &failure);
   }
   const auto check = [&](absl::string_view what, bool wanted, bool got) {
     if (wanted == got) return;
     absl::StrAppend(&failure, failure.empty() ? "" : "; ", what, " is ", got ? "true" : "false");
   };
+  const bool recorded = decision.verdict == Verdict::kRecord;
+  const bool by_itself =
+      recorded && RecordedByItself(decision, policy, source, sample.record.type());
   if (expect.has_recorded()) {
-    check("recorded", expect.recorded(),
-          decision.verdict == Verdict::kRecord &&
-              (expect.recorded() || RecordedByItself(decision, source, sample.record.type())));
+    check("recorded", expect.recorded(), expect.recorded() ? recorded : by_itself);
   }
-  if (expect.has_counted()) {
-    check("counted", expect.counted(), decision.verdict == Verdict::kCount);
+  if (expect.has_counted()) {  // recorded by others alone: whether it would be is not known
+    const bool others = recorded && !by_itself;
+    check("counted", expect.counted(),
+          others ? expect.counted() : decision.verdict == Verdict::kCount);
   }
   return failure;
 }

@@ -103,6 +103,28 @@ TEST(Block, AFrameIsOneAndByTheDictionaryItNames) {
   none.erase(6, 2);
   EXPECT_EQ(verdict(none), "not a block: malformed zstd");
   EXPECT_EQ(verdict(frame + frame), "not a block: malformed zstd");
+  std::string legacy = frame;  // zstd 0.7, which some builds of the library read
+  legacy[0] = '\x27';
+  EXPECT_EQ(verdict(legacy), "not a block: malformed zstd");
+  std::string window = frame;  // of 2 MiB
+  window[5] = static_cast<char>(11 << 3);
+  EXPECT_EQ(verdict(window), "not a block: malformed zstd");
+  Block beside = block, unused;
+  beside.add_records()->set_type(FILE_OPEN);
+  EXPECT_EQ(ParseBlock(beside.SerializeAsString(), &unused).message(),
+            "not a block: records beside zstd");
+  Block within;
+  ASSERT_TRUE(ParseBlock(stored, &within).ok());
+  std::string inside = within.SerializeAsString(), packed(ZSTD_compressBound(inside.size()), ' ');
+  ZSTD_CCtx* const zstd = ZSTD_createCCtx();  // its fields 1 to 7 as well
+  ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 0);
+  packed.resize(ZSTD_compress2(zstd, packed.data(), packed.size(), inside.data(), inside.size()));
+  ZSTD_freeCCtx(zstd);
+  Block twice = block;
+  twice.set_zstd(packed);
+  twice.set_inflated_bytes(static_cast<uint32_t>(inside.size()));
+  EXPECT_EQ(ParseBlock(twice.SerializeAsString(), &unused).message(),
+            "not a block: malformed protobuf within zstd");
   const std::string empty("\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", 9);
   EXPECT_EQ(verdict(frame + empty), "not a block: malformed zstd");
 }

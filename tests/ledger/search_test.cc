@@ -186,9 +186,7 @@ TEST_F(SearchTest, ASegmentThatChangedIsAProblemNotAnAnswer) {
   BySearching(index.get(), RareTerms(), Rare(), 50);
   const std::string path = log_.SegmentPath(1);
   std::string bytes = ReadAll(path);
-  const size_t at = bytes.find("/srv/rare/1/");
-  if (at == std::string::npos) GTEST_SKIP() << "SKIPPED: the block is compressed";
-  bytes[at + 1] = 'X';
+  bytes[bytes.size() / 2] ^= 1;
   std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   WriteAllTo(path, bytes);
   LogIndex* const logs[] = {index.get()};

@@ -73,6 +73,8 @@ tests:
   const auto failures = [&](const std::string& other) {
     std::vector<Problem> problems;
     const auto policy = Compile({own, other}, &problems);
+    for (const Problem& problem : problems) ADD_FAILURE() << problem.ToString();
+    if (policy == nullptr) return std::string("no policy");
     std::string all;
     for (const TestResult& result : RunTests(*policy)) all += result.failure;
     return all;
@@ -89,10 +91,33 @@ tests:
 )"),
             "recorded is truerecorded_by: [all], want [all, shadow]");
   EXPECT_EQ(failures(R"(
+tests:
+  - {name: floor, event: {type: process.exec}, expect: {recorded_by: ["floor:exec"]}}
+)"),
+            "recorded_by: [], want [floor:exec]");
+  EXPECT_EQ(failures(R"(
 exceptions:
   - {id: e, rule: shadow, when: "true", reason: r, owner: o, expires: 2027-03-31}
 )"),
             "recorded_by: [], want [shadow]");
+}
+
+TEST(Policy, TestsOfAnEnvironmentSayWhatTheirOwnFileDoesThere) {
+  const std::string tests = R"(
+tests:
+  - {name: t, environment: staging, event: {type: file.open, file: {path: /x}}, expect: {recorded: false}}
+)";
+  const auto failures = [](const std::vector<std::string>& texts) {
+    std::vector<Problem> problems;
+    const auto policy = Compile(texts, &problems, "staging");
+    for (const Problem& problem : problems) ADD_FAILURE() << problem.ToString();
+    std::string all;
+    for (const TestResult& result : RunTests(*policy)) all += result.failure;
+    return all;
+  };
+  const std::string raises = "environments: {staging: {categories: {file: verbose}}}\n";
+  EXPECT_EQ(failures({raises + tests}), "recorded is true");
+  EXPECT_EQ(failures({tests, raises}), "");
 }
 
 TEST(Policy, ExceptionsCountByDefaultAndEnd) {

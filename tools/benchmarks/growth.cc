@@ -92,9 +92,10 @@ std::string Panel(const Series& series, int left, int top) {
     absl::StrAppendFormat(
         &out,
         "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#4c78a8\"/>"
-        "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.3g</text>"
+        "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.*f</text>"
         "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"#666\">%g</text>",
-        at, height, at, height - 7, y, at, kHeight + 14, x);
+        at, height, at, height < 20 ? height + 16 : height - 7, y < 10 ? 2 : 0, y, at, kHeight + 14,
+        x);
   }
   absl::StrAppend(&out, "<polyline fill=\"none\" stroke=\"#4c78a8\" points=\"", line, "\"/>",
                   "<text x=\"4\" y=\"12\" fill=\"#666\">", series.y, "</text></g>\n");
