@@ -1,4 +1,5 @@
 // Logs that earlier versions wrote, kept in tests/golden/logs/VERSION: every later one reads them.
+// 0.1.0-dictionary: since small blocks are compressed by proto/block.zdict.
 // WRITE_GOLDEN=1 adds this version's; what is there is never written again.
 #include <gtest/gtest.h>
 
