@@ -158,7 +158,7 @@ def resting(tool, seconds):
     seen = tool.status()["seen"] - before["seen"]
     with open(f"/proc/{tool.process.pid}/status") as file:
         memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-    return {"seen/s": seen / seconds, "core": (after - cpu) / seconds,
+    return {"seen/s": seen / (seconds + 1), "core": (after - cpu) / seconds,
             "wakeups/s": (more - sleeps) / seconds, "resident_mib": memory / 1024}
 
 
