@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Building a record in the cpu's scratch and submitting it. Probes run with preemption off
- * and none of them in interrupts, so the scratch is theirs. submit_bytes() is the one place
- * where loss is counted.
+ * and none of them in interrupts, so the scratch is theirs, and the lanes. What does not is in
+ * dns.bpf.c and shield.bpf.c; it has memory of its own and ring buffers. submit_bytes() is the one
+ * place where loss is counted.
  */
 #ifndef CAIRN_BPF_EMIT_H_
 #define CAIRN_BPF_EMIT_H_
 
 #include "guard.h"
+#include "lane.h"
 #include "limit.h"
 
 static __always_inline struct event_filter *filter_get(void)
@@ -74,50 +76,76 @@ static __always_inline void *event_begin_call(struct scratch *s, u8 type, u8 lay
 	return body;
 }
 
+static __always_inline void *ring_buffer(u32 cpu, u32 ring)
+{
+	u32 index = cpu * RING_BUFFERS + ring;
+
+	return bpf_map_lookup_elem(&rings, &index);
+}
+
 /* Wakes a sleeping reader; one that is awake looks again within a millisecond by itself, and a
  * wake-up takes longer than all the rest of an event. The record is already in the ring (a full
  * barrier), so either the reader sees it before it sleeps or we see that it sleeps. */
-static __always_inline void reader_wake(void *ring, struct event_filter *filter)
+static __always_inline void reader_wake(u32 cpu, struct event_filter *filter)
 {
-	void *empty;
+	void *ring, *empty;
 
 	if (!filter || !filter->asleep)
 		return;
 	filter->asleep = 0;
-	empty = bpf_ringbuf_reserve(ring, 8, 0);
+	ring = ring_buffer(cpu, RING_CRITICAL);
+	empty = ring ? bpf_ringbuf_reserve(ring, 8, 0) : NULL;
 	if (empty)
 		bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
+}
+
+/* To a ring buffer, from anywhere. What is to be counted instead: NULL, nothing, it is there. */
+static __always_inline u64 *submit_shared(struct event_counters *counts, u32 cpu, void *data,
+					  u64 size, u32 type, u32 ring)
+{
+	void *map = ring_buffer(cpu, ring);
+
+	__sync_fetch_and_add(&counts->produced[ring], 1);
+	if (map && type == TYPE_NET_DNS &&
+	    over_rate(data, bpf_ringbuf_query(map, BPF_RB_AVAIL_DATA), type, ring))
+		return counts->limited[ring];
+	((struct event_header *)data)->time_ns = bpf_ktime_get_boot_ns();
+	if (map && bpf_ringbuf_output(map, data, size, BPF_RB_NO_WAKEUP) == 0)
+		return NULL;
+	return counts->dropped[ring];
+}
+
+/* The same to a lane, from a probe that has the cpu for itself. */
+static __always_inline u64 *submit_alone(struct event_counters *counts, u32 cpu, void *data,
+					 u64 size, u32 type, u32 ring)
+{
+	u32 lane = ring - RING_BUFFERS;
+
+	counts->produced[ring]++;
+	if (over_rate(data, lane_waiting(counts, lane), type, ring))
+		return counts->limited[ring];
+	((struct event_header *)data)->time_ns = bpf_ktime_get_boot_ns();
+	return lane_put(counts, cpu, lane, data, size) ? NULL : counts->dropped[ring];
 }
 
 /* Sends `used` bytes, at most `limit` (constant), that begin with a header. What is not sent is
  * counted, by cpu, ring and type. */
 static __always_inline void submit_bytes(void *data, u32 used, u32 limit, u32 type, u32 ring)
 {
-	struct event_header *header = data;
 	u32 cpu = bpf_get_smp_processor_id();
 	struct event_counters *counts = bpf_map_lookup_elem(&counters, &cpu);
-	u32 index = cpu * RINGS + ring;
+	u64 size = used;
 	u64 *missed;
-	void *map;
 
 	if (!counts || ring >= RINGS)
 		return;
-	__sync_fetch_and_add(&counts->produced[ring], 1);
-	missed = &counts->dropped[ring][type & (EVENT_TYPES - 1)];
-	map = bpf_map_lookup_elem(&rings, &index);
-	if (map && over_rate(header, map, type, ring)) {
-		missed = &counts->limited[ring][type & (EVENT_TYPES - 1)];
-	} else if (map) {
-		u64 size = used;
-
-		at_most(size, limit);
-		header->time_ns = bpf_ktime_get_boot_ns();
-		if (bpf_ringbuf_output(map, data, size, BPF_RB_NO_WAKEUP) == 0) {
-			reader_wake(map, filter_get());
-			return;
-		}
-	}
-	__sync_fetch_and_add(missed, 1);
+	at_most(size, limit);
+	missed = ring < RING_BUFFERS ? submit_shared(counts, cpu, data, size, type, ring)
+				     : submit_alone(counts, cpu, data, size, type, ring);
+	if (missed)
+		__sync_fetch_and_add(&missed[type & (EVENT_TYPES - 1)], 1);
+	else
+		reader_wake(cpu, filter_get());
 }
 
 static __always_inline void event_submit(struct scratch *s, u32 ring)

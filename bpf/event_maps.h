@@ -7,14 +7,37 @@
 
 /* Raise it when what one run leaves in pinned maps is not what the next one expects: records,
  * shared maps, the scratch. */
-enum { EVENT_FORMAT = 3 };
+enum { EVENT_FORMAT = 4 };
 
 /*
- * One per cpu. Counted by that cpu only, atomically: an interrupt may come between.
- * produced = in the ring + dropped + limited, for each ring and type.
+ * A lane is a ring with one writer: the probes of its cpu that nothing can interrupt, nor another
+ * task's probe follow before they are done. It takes no lock, and of helpers only the copy: a BPF
+ * ring buffer takes as long as all the rest of a short record. It is chunks of a power of two, each
+ * with room behind it, so that a record is whole wherever it begins: its length (u64), its bytes,
+ * up to a multiple of 8; what would begin in that room begins in the next chunk. User space may not
+ * write to it. Positions only rise.
+ */
+enum { LANE_CHUNK = 1048576, LANE_HEADER = 8, LANE_SLACK = LANE_HEADER + EVENT_BYTES };
+
+/* Where what follows a record of `size` bytes at `head` begins. */
+static inline __attribute__((always_inline)) __u64 lane_after(__u64 head, __u64 size, __u64 chunk)
+{
+	__u64 begin = head & ~(chunk - 1);
+	__u64 after = head + LANE_HEADER + ((size + 7) & ~7ULL);
+
+	return after - begin < chunk ? after : begin + chunk;
+}
+
+/*
+ * One per cpu. Counted by that cpu only; those of ring buffers atomically: an interrupt may come
+ * between. produced = in the ring + dropped + limited, for each ring and type.
  */
 struct event_counters {
 	__u64 produced[RINGS];
+	__u64 head[LANES]; /* where the next record begins */
+	__u64 reserved[8 - RINGS - LANES];
+	__u64 tail[LANES]; /* up to where user space has read; it writes it */
+	__u64 reserved2[8 - LANES];
 	__u64 dropped[RINGS][EVENT_TYPES];
 	__u64 limited[RINGS][EVENT_TYPES];
 	__u64 declared[RINGS][EVENT_TYPES]; /* of `dropped`, in the log; user space writes it */

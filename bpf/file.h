@@ -22,38 +22,47 @@ static __always_inline struct event_file *begin_file(struct scratch *s, u8 type,
 	return body;
 }
 
-/* The first such use of this open file by this process? */
-static __always_inline bool first_use(struct file *file, u32 use)
+static __always_inline struct seen_key seen_key_of(struct file *file)
 {
-	struct seen_key key = {
+	return (struct seen_key){
 	    .file = (u64)file,
 	    .pid = bpf_get_current_pid_tgid() >> 32,
 	};
+}
+
+/* The first such use of this open file by this process? */
+static __always_inline bool first_use(struct file *file, u32 use)
+{
+	struct seen_key key = seen_key_of(file);
 	struct seen_uses now = {
 	    .inode = GET(AS(struct inode, GET(file, f_inode)), i_ino),
 	    .uses = use,
 	};
 	struct seen_uses *known = bpf_map_lookup_elem(&seen, &key);
 
-	if (known && known->inode == now.inode) {
-		if (known->uses & use)
-			return false;
-		known->uses |= use;
+	if (!known) {
+		bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
 		return true;
 	}
-	bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
+	if (known->inode != now.inode) {
+		*known = now;
+		return true;
+	}
+	if (known->uses & use)
+		return false;
+	known->uses |= use;
 	return true;
 }
 
-/* The kernel uses a closed file's memory again: a newly opened one has no uses yet. */
+/* The kernel uses a closed file's memory again: a newly opened one has no uses yet. The entry
+ * stays, for those to come: taking it out and putting one in takes longer than all else here. */
 static __always_inline void forget_uses(struct file *file)
 {
-	struct seen_key key = {
-	    .file = (u64)file,
-	    .pid = bpf_get_current_pid_tgid() >> 32,
-	};
+	struct seen_key key = seen_key_of(file);
+	struct seen_uses *known = bpf_map_lookup_elem(&seen, &key);
 
-	bpf_map_delete_elem(&seen, &key);
+	if (known)
+		known->uses = 0;
 }
 
 static __always_inline void use_open_file(struct scratch *s, u32 type, struct file *file, s32 fd,

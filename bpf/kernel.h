@@ -12,6 +12,8 @@
 
 extern const volatile __u32 generation;	     /* of these programs: maps.h, active() */
 extern const volatile bool has_hooks;	     /* the lsm backend: objects.bpf.c is attached */
+extern const volatile __u32 lane_chunk_bits; /* of a chunk's bytes; maps.h, lanes */
+extern const volatile __u32 lane_chunks;     /* of one lane */
 extern const volatile bool complete_has_cqe; /* io_uring_complete's third argument, from 6.12 */
 
 /*

@@ -7,11 +7,9 @@
 #include "maps.h"
 #include "types.h"
 
-/* bulk gives way at half a ring, normal at three quarters. */
-static __always_inline bool under_pressure(void *ring_map, u32 ring, u64 ring_bytes)
+/* bulk gives way at half a ring, others at three quarters. */
+static __always_inline bool under_pressure(u64 waiting, u32 ring, u64 ring_bytes)
 {
-	u64 waiting = bpf_ringbuf_query(ring_map, BPF_RB_AVAIL_DATA);
-
 	return waiting > (ring == RING_BULK ? ring_bytes / 2 : ring_bytes / 4 * 3);
 }
 
@@ -36,8 +34,7 @@ static __always_inline struct event_bucket *bucket_of(struct event_header *heade
 
 /* Several cpus may take a token at once: a few more are let through then, and the counts stay
  * exact. */
-static __always_inline bool over_rate(struct event_header *header, void *ring_map, u32 type,
-				      u32 ring)
+static __always_inline bool over_rate(struct event_header *header, u64 waiting, u32 type, u32 ring)
 {
 	u32 zero = 0;
 	struct event_filter *filter = bpf_map_lookup_elem(&filters, &zero);
@@ -45,9 +42,8 @@ static __always_inline bool over_rate(struct event_header *header, void *ring_ma
 	u64 now, fresh;
 	s64 burst;
 
-	if (!filter || ring < RING_NORMAL || type >= EVENT_LIMITED_TYPES ||
-	    type == TYPE_PROCESS_EXEC || !filter->process_rate ||
-	    !under_pressure(ring_map, ring, filter->ring_bytes))
+	if (!filter || type >= EVENT_LIMITED_TYPES || type == TYPE_PROCESS_EXEC ||
+	    !filter->process_rate || !under_pressure(waiting, ring, filter->ring_bytes))
 		return false;
 	now = bpf_ktime_get_boot_ns();
 	burst = filter->process_rate / 4 + 1;

@@ -4,11 +4,14 @@
 const volatile __u32 generation = 0; /* a type that user space has */
 const volatile bool complete_has_cqe = false;
 const volatile bool has_hooks = false;
+const volatile __u32 lane_chunk_bits = 20;
+const volatile __u32 lane_chunks = 1;
 
 struct guards_type guards SEC(".maps");
 struct verdicts_type verdicts SEC(".maps");
 struct buckets_type buckets SEC(".maps");
 struct rings_type rings SEC(".maps");
+struct lanes_type lanes SEC(".maps");
 struct scratches_type scratches SEC(".maps");
 struct counters_type counters SEC(".maps");
 struct filters_type filters SEC(".maps");

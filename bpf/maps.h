@@ -37,12 +37,21 @@ struct ring_type {
 	__uint(max_entries, 4096);
 };
 
-/* Ring r of cpu c is at c * RINGS + r. */
+/* Ring buffer r of cpu c is at c * RING_BUFFERS + r. */
 struct rings_type {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, RINGS);
+	__uint(max_entries, RING_BUFFERS);
 	__type(key, u32);
 	__array(values, struct ring_type);
+};
+
+/* The chunks of lane l of cpu c begin at (c * LANES + l) * lane_chunks. */
+struct lanes_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, LANE_CHUNK + LANE_SLACK);
 };
 
 struct scratches_type {
@@ -170,6 +179,7 @@ extern struct guards_type guards SEC(".maps");
 extern struct verdicts_type verdicts SEC(".maps");
 extern struct buckets_type buckets SEC(".maps");
 extern struct rings_type rings SEC(".maps");
+extern struct lanes_type lanes SEC(".maps");
 extern struct scratches_type scratches SEC(".maps");
 extern struct counters_type counters SEC(".maps");
 extern struct filters_type filters SEC(".maps");

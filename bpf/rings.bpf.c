@@ -8,7 +8,8 @@ enum {
 	WARM_PAGES = 64, /* a run */
 };
 
-/* Touches the next pages of ring ctx->args[0] by records that nobody gets; 1: there are more. */
+/* Touches the next pages of ring buffer ctx->args[0] by records that nobody gets; 1: there are
+ * more. */
 SEC("raw_tp")
 int warm_ring(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -25,5 +26,20 @@ int warm_ring(struct bpf_raw_tracepoint_args *ctx)
 			return 0;
 		bpf_ringbuf_discard(page, BPF_RB_NO_WAKEUP);
 	}
+	return 1;
+}
+
+/* Touches the pages of chunk ctx->args[0] of all lanes; 1: there is such a chunk. */
+SEC("raw_tp")
+int warm_chunk(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 index = ctx->args[0];
+	u8 *chunk = bpf_map_lookup_elem(&lanes, &index);
+	u32 at;
+
+	if (!chunk)
+		return 0;
+	for (at = 0; at < 1U << lane_chunk_bits; at += WARM_PAGE)
+		*(volatile u64 *)(chunk + at) = 0;
 	return 1;
 }

@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <openssl/sha.h>
 
+#include <bit>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "agent/capture/bpf_error.h"
 #include "agent/capture/kernel_features.h"
 #include "agent/capture/open_skeleton.h"
 #include "agent/capture/pins.h"
+#include "agent/capture/rings.h"
 #include "base/status.h"
 #include "bpf/cairn.skel.h"
 #include "bpf/cairn_helper_reads.skel.h"
@@ -46,20 +49,24 @@ int BpfPrograms::map_fd(const char* name) const {
 
 // With security hooks where the kernel allows it, else without; what only some kernels take
 // must not cost us the rest.
-absl::Status BpfPrograms::Load(uint32_t cpus, const Pins* pins, uint32_t generation) {
+absl::Status BpfPrograms::Load(uint32_t cpus, uint32_t ring_bytes, const Pins* pins,
+                               uint32_t generation) {
   pins_ = pins;
   generation_ = generation;
+  cpus_ = cpus;
+  ring_bytes_ = ring_bytes;
   ListenToLibbpf();
-  RETURN_IF_ERROR(LoadBest(cpus));
+  RETURN_IF_ERROR(LoadBest());
+  RETURN_IF_ERROR(FreezeLanes());
   return WireHandlers();
 }
 
-absl::Status BpfPrograms::LoadBest(uint32_t cpus) {
+absl::Status BpfPrograms::LoadBest() {
   const KernelFeatures kernel = ReadKernelFeatures();
   if (!kernel.security_hooks) {
     const absl::Status why = ErrnoStatus(kernel.security_hooks_error, "no security hooks");
     reason_ = std::string(why.message());
-  } else if (LoadWith(cpus, kernel, true, true).ok() && AttachAll(SecurityHooks()).ok()) {
+  } else if (LoadWith(kernel, true, true).ok() && AttachAll(SecurityHooks()).ok()) {
     name_ = "lsm";
     reason_ = "security hooks are traced";
     return absl::OkStatus();
@@ -67,10 +74,10 @@ absl::Status BpfPrograms::LoadBest(uint32_t cpus) {
     reason_ = absl::StrCat("no security hooks: ", LibbpfSaid());
     Unload();
   }
-  if (LoadWith(cpus, kernel, false, true).ok()) return absl::OkStatus();
+  if (LoadWith(kernel, false, true).ok()) return absl::OkStatus();
   absl::StrAppend(&reason_, "; no io_uring, no DNS: ", LibbpfSaid());
   Unload();
-  return LoadWith(cpus, kernel, false, false);
+  return LoadWith(kernel, false, false);
 }
 
 void BpfPrograms::Unload() {
@@ -80,8 +87,7 @@ void BpfPrograms::Unload() {
   cairn_bpf__destroy(std::exchange(object_, nullptr));
 }
 
-absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks,
-                                   bool extras) {
+absl::Status BpfPrograms::LoadWith(const KernelFeatures& kernel, bool hooks, bool extras) {
   object_ = OpenFor(kernel);
   if (object_ == nullptr) return BpfError(errno, "open the BPF object");
   object_->rodata->generation = generation_;
@@ -96,22 +102,39 @@ absl::Status BpfPrograms::LoadWith(uint32_t cpus, const KernelFeatures& kernel, 
   bpf_program__set_autoload(progs.dns_in, extras);
   object_->rodata->has_hooks = hooks;
   for (const auto& [program, link] : SecurityHooks()) bpf_program__set_autoload(program, hooks);
-  auto& maps = object_->maps;
-  bpf_map__set_max_entries(maps.slots, hooks ? 128 : 1);
-  bpf_map__set_max_entries(maps.rings, cpus * RINGS);
-  bpf_map__set_max_entries(maps.scratches, cpus);
-  bpf_map__set_max_entries(maps.counters, cpus);
+  SizeMaps(hooks);
   RETURN_IF_ERROR(PinMaps());
   const int error = cairn_bpf__load(object_);
   return error == 0 ? absl::OkStatus() : BpfError(error, "load the BPF programs");
 }
 
+void BpfPrograms::SizeMaps(bool hooks) {
+  const auto& maps = object_->maps;
+  const LaneShape shape(ring_bytes_);
+  object_->rodata->lane_chunk_bits = static_cast<uint32_t>(std::countr_zero(shape.chunk_bytes));
+  object_->rodata->lane_chunks = shape.chunks;
+  bpf_map__set_value_size(maps.lanes, shape.chunk_bytes + LANE_SLACK);
+  bpf_map__set_max_entries(maps.lanes, cpus_ * LANES * shape.chunks);
+  bpf_map__set_max_entries(maps.slots, hooks ? 128 : 1);
+  bpf_map__set_max_entries(maps.rings, cpus_ * RING_BUFFERS);
+  bpf_map__set_max_entries(maps.scratches, cpus_);
+  bpf_map__set_max_entries(maps.counters, cpus_);
+}
+
+// From now on no process can write to them, as to the records of a ring buffer.
+absl::Status BpfPrograms::FreezeLanes() {
+  if (bpf_map_freeze(bpf_map__fd(object_->maps.lanes)) == 0 || errno == EPERM) {
+    return absl::OkStatus();  // EPERM: a run before this one did it
+  }
+  return BpfError(errno, "freeze the lanes");
+}
+
 // Slots and the scratches of packets and requests only matter while one call is under way.
 std::vector<bpf_map*> BpfPrograms::PinnedMaps() const {
   const auto& maps = object_->maps;
-  return {maps.rings,  maps.scratches,      maps.counters, maps.filters,
-          maps.guards, maps.verdicts,       maps.buckets,  maps.handlers,
-          maps.seen,   maps.uring_handlers, maps.requests};
+  return {maps.rings,    maps.lanes,  maps.scratches,      maps.counters,
+          maps.filters,  maps.guards, maps.verdicts,       maps.buckets,
+          maps.handlers, maps.seen,   maps.uring_handlers, maps.requests};
 }
 
 // libbpf takes what is pinned at a map's path, or pins the map there.
@@ -169,13 +192,19 @@ absl::Status BpfPrograms::WireHandlers() {
   return SetHandler(CALL_INIT_MODULE, CALL_DELETE_MODULE, progs.call_module);
 }
 
-void BpfPrograms::WarmRing(uint32_t index) const {
+uint32_t BpfPrograms::RunOn(const bpf_program* program, uint32_t index) const {
   const uint64_t arguments[] = {index};
   LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = arguments, .ctx_size_in = sizeof(arguments));
-  do {
-    options.retval = 0;
-  } while (bpf_prog_test_run_opts(bpf_program__fd(object_->progs.warm_ring), &options) == 0 &&
-           options.retval == 1);
+  return bpf_prog_test_run_opts(bpf_program__fd(program), &options) == 0 ? options.retval : 0;
+}
+
+void BpfPrograms::WarmRings() const {
+  for (uint32_t i = 0; i < cpus_ * RING_BUFFERS; ++i) {
+    while (RunOn(object_->progs.warm_ring, i) == 1) {
+    }
+  }
+  uint32_t chunk = 0;
+  while (RunOn(object_->progs.warm_chunk, chunk) == 1) ++chunk;
 }
 
 void BpfPrograms::Repair(absl::FunctionRef<void(const std::string&)> sink) {

@@ -31,13 +31,14 @@ class BpfPrograms {
   BpfPrograms& operator=(const BpfPrograms&) = delete;
   ~BpfPrograms();  // detaches and unloads
 
-  // Loads and wires for `cpus` cpus. PermissionDenied, Unavailable, Internal: the kernel
-  // refuses; the message has libbpf's first complaint.
-  // With `pins` (may be null; outlives this), maps that are pinned there are taken and others
-  // pinned, as are links; `generation` is written to the filter by the caller after Attach.
-  absl::Status Load(uint32_t cpus, const Pins* pins, uint32_t generation);
-  // Touches all pages of ring `index`, by records that its reader skips: the ring is full then.
-  void WarmRing(uint32_t index) const;
+  // Loads and wires for `cpus` cpus and rings of `ring_bytes`. PermissionDenied, Unavailable,
+  // Internal: the kernel refuses; the message has libbpf's first complaint. With `pins` (may be
+  // null; outlives this), maps that are pinned there are taken and others pinned, as are links;
+  // `generation` is written to the filter by the caller after Attach.
+  absl::Status Load(uint32_t cpus, uint32_t ring_bytes, const Pins* pins, uint32_t generation);
+  // Touches all pages of new rings. Of ring buffers by records that the reader is to skip: they are
+  // full then.
+  void WarmRings() const;
   // What is always attached; call when the maps are filled.
   absl::Status Attach();
   // What costs every call, or every packet, is attached only while it is wanted.
@@ -59,12 +60,15 @@ class BpfPrograms {
  private:
   using Hooks = std::vector<std::pair<bpf_program*, bpf_link**>>;
 
-  absl::Status LoadBest(uint32_t cpus);
+  absl::Status LoadBest();
   absl::Status PinMaps();
   std::vector<bpf_map*> PinnedMaps() const;
   absl::Status PinLink(const bpf_program* program, bpf_link* link) const;
   std::string LinkName(const bpf_program* program) const;
-  absl::Status LoadWith(uint32_t cpus, const KernelFeatures& kernel, bool hooks, bool extras);
+  absl::Status LoadWith(const KernelFeatures& kernel, bool hooks, bool extras);
+  void SizeMaps(bool hooks);
+  absl::Status FreezeLanes();
+  uint32_t RunOn(const bpf_program* program, uint32_t index) const;
   void Unload();
   Hooks SecurityHooks();
   Hooks AlwaysHooks();
@@ -80,6 +84,8 @@ class BpfPrograms {
   cairn_bpf* object_ = nullptr;
   const Pins* pins_ = nullptr;
   uint32_t generation_ = 1;
+  uint32_t cpus_ = 0;
+  uint32_t ring_bytes_ = 0;
   std::string name_ = "tracepoint";
   std::string reason_;
   Fd cgroup_;  // the root of the unified hierarchy

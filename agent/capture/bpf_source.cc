@@ -43,6 +43,11 @@ class Source final : public BpfSource {
     if (cpus_ == 0 || cpus_ > EVENT_CPUS) {
       return absl::UnimplementedError(absl::StrCat(cpus_, " cpus: at most ", int{EVENT_CPUS}));
     }
+    ring_bytes_ = FittingRingBytes(options_.ring_bytes, cpus_);
+    if (ring_bytes_ != options_.ring_bytes) {
+      LogWarning("capture.ring_bytes: ", options_.ring_bytes, " for each of ", cpus_,
+                 " cpus is too much: ", ring_bytes_);
+    }
     RETURN_IF_ERROR(Load());
     RETURN_IF_ERROR(MapShared());
     RETURN_IF_ERROR(OpenRings());
@@ -187,13 +192,13 @@ class Source final : public BpfSource {
     const uint32_t left = pins_ == nullptr ? 0 : pins_->Inspect(options_.ring_bytes);
     resumed_ = left != 0;
     generation_ = left + 1;
-    const absl::Status loaded = programs_.Load(cpus_, pins_.get(), generation_);
+    const absl::Status loaded = programs_.Load(cpus_, ring_bytes_, pins_.get(), generation_);
     if (loaded.ok() || pins_ == nullptr) return loaded;
     LogWarning("pinned: ", loaded.message(), "; beginning afresh");
     pins_->Clear();
     resumed_ = false;
     generation_ = 1;
-    return programs_.Load(cpus_, pins_.get(), generation_);
+    return programs_.Load(cpus_, ring_bytes_, pins_.get(), generation_);
   }
 
   void ClaimPins() {
@@ -216,7 +221,7 @@ class Source final : public BpfSource {
     FilterOptions filter;
     filter.own_pids = options_.ignore_pids;
     filter.push_down = options_.push_down;
-    filter.ring_bytes = options_.ring_bytes;
+    filter.ring_bytes = ring_bytes_;
     filter.process_rate = options_.process_rate;
     RETURN_IF_ERROR(filter_.Open(programs_.map_fd("filters"), programs_.map_fd("guards"),
                                  programs_.map_fd("verdicts"), filter));
@@ -228,13 +233,15 @@ class Source final : public BpfSource {
   }
 
   absl::Status OpenRings() {
-    RETURN_IF_ERROR(rings_.Open({.bytes = options_.ring_bytes,
+    RETURN_IF_ERROR(rings_.Open({.bytes = ring_bytes_,
                                  .cpus = cpus_,
                                  .outer = programs_.map_fd("rings"),
+                                 .lanes = programs_.map_fd("lanes"),
+                                 .counters = counters_.get(),
                                  .left = resumed_,
                                  .pins = pins_.get()}));
     if (!resumed_) {
-      for (uint32_t i = 0; i < cpus_ * RINGS; ++i) programs_.WarmRing(i);
+      programs_.WarmRings();
       rings_.Skip();
       return absl::OkStatus();
     }
@@ -273,6 +280,7 @@ class Source final : public BpfSource {
 
   const BpfOptions options_;
   uint32_t cpus_ = 0;
+  uint32_t ring_bytes_ = 0;     // of each ring
   std::unique_ptr<Pins> pins_;  // null: nothing is pinned
   std::string pins_text_ = "not asked for";
   uint32_t generation_ = 1;

@@ -6,12 +6,14 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "base/status.h"
 
 namespace cairn::capture {
 
+// `T` const: for reading.
 template <typename T>
 class Mapped {
  public:
@@ -19,13 +21,14 @@ class Mapped {
   Mapped(const Mapped&) = delete;
   Mapped& operator=(const Mapped&) = delete;
   ~Mapped() {
-    if (data_ != nullptr) munmap(data_, bytes_);
+    if (data_ != nullptr) munmap(const_cast<std::remove_const_t<T>*>(data_), bytes_);
   }
 
   // Maps the array of `fd` (BPF_F_MMAPABLE, not owned), which has `count` values.
   absl::Status Map(int fd, size_t count) {
     bytes_ = count * sizeof(T);
-    void* data = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    constexpr int kFor = std::is_const_v<T> ? PROT_READ : PROT_READ | PROT_WRITE;
+    void* data = mmap(nullptr, bytes_, kFor, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED) return ErrnoStatus(errno, "map a BPF array");
     data_ = static_cast<T*>(data);
     return absl::OkStatus();

@@ -17,6 +17,7 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/capture/rings.h"
 #include "base/io.h"
 #include "base/status.h"
 #include "bpf/event_maps.h"
@@ -65,8 +66,9 @@ absl::StatusOr<std::unique_ptr<Pins>> Pins::Claim(const std::string& dir) {
 
 std::string Pins::Path(absl::string_view name) const { return absl::StrCat(dir_, "/", name); }
 
-uint32_t Pins::Left(const std::string& dir, uint32_t ring_bytes) {
+uint32_t Pins::Left(const std::string& dir, uint32_t asked_ring_bytes) {
   const auto cpus = static_cast<uint32_t>(libbpf_num_possible_cpus());
+  const uint32_t ring_bytes = FittingRingBytes(asked_ring_bytes, cpus);
   const auto open = [&dir](absl::string_view name) {
     return Fd(bpf_obj_get(absl::StrCat(dir, "/", name).c_str()));
   };
@@ -79,14 +81,16 @@ uint32_t Pins::Left(const std::string& dir, uint32_t ring_bytes) {
   bool fits = filters.valid() && rings.valid() &&
               bpf_obj_get_info_by_fd(filters.get(), &of_filters, &size) == 0 &&
               bpf_obj_get_info_by_fd(rings.get(), &of_rings, &size) == 0 &&
-              of_filters.value_size == sizeof(filter) && of_rings.max_entries == cpus * RINGS &&
+              of_filters.value_size == sizeof(filter) &&
+              of_rings.max_entries == cpus * RING_BUFFERS &&
               bpf_map_lookup_elem(filters.get(), &zero, &filter) == 0 && Fits(filter, ring_bytes);
-  for (uint32_t i = 0; fits && i < cpus * RINGS; ++i) fits = open(absl::StrCat("ring_", i)).valid();
+  for (uint32_t i = 0; fits && i < cpus * RING_BUFFERS; ++i)
+    fits = open(absl::StrCat("ring_", i)).valid();
   return fits ? filter.generation : 0;
 }
 
-uint32_t Pins::Inspect(uint32_t ring_bytes) {
-  const uint32_t left = Left(dir_, ring_bytes);
+uint32_t Pins::Inspect(uint32_t asked_ring_bytes) {
+  const uint32_t left = Left(dir_, asked_ring_bytes);
   if (left == 0) Clear();
   return left;
 }

@@ -23,11 +23,11 @@ class Pins {
   static absl::StatusOr<std::unique_ptr<Pins>> Claim(const std::string& dir);
 
   // What a run before this one left in `dir`, when it is whole and fits this program (its
-  // event.h, rings of `ring_bytes`, as many cpus): its generation; else 0. Changes nothing.
-  static uint32_t Left(const std::string& dir, uint32_t ring_bytes);
+  // event.h, rings as asked, as many cpus): its generation; else 0. Changes nothing.
+  static uint32_t Left(const std::string& dir, uint32_t asked_ring_bytes);
 
   // The same; what does not fit is thrown away.
-  uint32_t Inspect(uint32_t ring_bytes);
+  uint32_t Inspect(uint32_t asked_ring_bytes);
 
   std::string Path(absl::string_view name) const;
 

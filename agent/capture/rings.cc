@@ -12,6 +12,14 @@
 #include "base/status.h"
 
 namespace cairn::capture {
+namespace {
+
+size_t LaneBytes(uint32_t ring_bytes, uint32_t cpus) {
+  const LaneShape shape(ring_bytes);
+  return size_t{cpus} * LANES * shape.chunks * (shape.chunk_bytes + LANE_SLACK);
+}
+
+}  // namespace
 
 absl::string_view RingName(uint32_t ring) {
   static constexpr const char* kNames[] = {"critical", "attempt", "normal", "bulk"};
@@ -41,20 +49,50 @@ void Rings::Stream::Take(Sink& sink) {
   *full |= ring.HoldsMuch();
 }
 
+uint32_t FittingRingBytes(uint32_t asked, uint32_t cpus) {
+  while (LaneBytes(asked, cpus) > UINT32_MAX) asked /= 2;
+  return asked;
+}
+
+LaneShape::LaneShape(uint32_t bytes)
+    : chunk_bytes(std::min<uint32_t>(bytes, LANE_CHUNK)), chunks(bytes / chunk_bytes) {}
+
 absl::Status Rings::Open(const Options& options) {
   options_ = options;
-  for (uint32_t i = 0; i < options_.cpus * RINGS; ++i) {
-    ASSIGN_OR_RETURN(Fd fd, RingOf(i));
-    ASSIGN_OR_RETURN(Ring ring, Ring::Map(fd.get(), options_.bytes));
-    streams_.push_back(Stream{std::move(ring), &full_});
-    fds_.push_back(std::move(fd));
+  RETURN_IF_ERROR(MapLanes());
+  for (uint32_t cpu = 0; cpu < options_.cpus; ++cpu) {
+    for (uint32_t ring = 0; ring < RING_BUFFERS; ++ring) RETURN_IF_ERROR(OpenBuffer(cpu, ring));
+    for (uint32_t lane = 0; lane < LANES; ++lane) OpenLane(cpu, lane);
   }
   return absl::OkStatus();
 }
 
+absl::Status Rings::OpenBuffer(uint32_t cpu, uint32_t ring) {
+  ASSIGN_OR_RETURN(Fd fd, BufferOf(cpu * RING_BUFFERS + ring));
+  ASSIGN_OR_RETURN(Ring mapped, Ring::Map(fd.get(), options_.bytes));
+  streams_.push_back(Stream{std::move(mapped), &full_});
+  fds_.push_back(std::move(fd));
+  return absl::OkStatus();
+}
+
+void Rings::OpenLane(uint32_t cpu, uint32_t lane) {
+  const LaneShape shape(options_.bytes);
+  const size_t stride = size_t{shape.chunks} * (shape.chunk_bytes + LANE_SLACK);
+  event_counters& counters = options_.counters[cpu];
+  const Lane place = {.tail = reinterpret_cast<uint64_t*>(&counters.tail[lane]),
+                      .head = reinterpret_cast<const uint64_t*>(&counters.head[lane]),
+                      .chunks = lanes_.get() + (cpu * LANES + lane) * stride,
+                      .chunk_bytes = shape.chunk_bytes};
+  streams_.push_back(Stream{Ring(place, options_.bytes), &full_});
+}
+
+absl::Status Rings::MapLanes() {
+  return lanes_.Map(options_.lanes, LaneBytes(options_.bytes, options_.cpus));
+}
+
 // As a run before this one left it, or a new one. By name: CAP_SYS_ADMIN, which finding it by its
 // number takes, was given up.
-absl::StatusOr<Fd> Rings::RingOf(uint32_t i) const {
+absl::StatusOr<Fd> Rings::BufferOf(uint32_t i) const {
   const std::string pin =
       options_.pins == nullptr ? "" : options_.pins->Path(absl::StrCat("ring_", i));
   if (options_.left) {
@@ -88,7 +126,12 @@ void Rings::Release() {
   for (Stream& stream : streams_) stream.ring.Release();
 }
 
-void Rings::Repair(absl::FunctionRef<void(const std::string&)> sink) const {
+void Rings::Repair(absl::FunctionRef<void(const std::string&)> sink) {
+  for (uint32_t i = 0; i < streams_.size(); ++i) {
+    if (!streams_[i].ring.WasMoved()) continue;
+    sink(absl::StrCat("a position of the ", RingName(i % RINGS), " ring of cpu ", i / RINGS,
+                      " was moved; put back"));
+  }
   for (uint32_t i = 0; i < fds_.size(); ++i) {
     bpf_map_info ring = {};
     uint32_t size = sizeof(ring), id = 0;
@@ -98,8 +141,8 @@ void Rings::Repair(absl::FunctionRef<void(const std::string&)> sink) const {
     const bool there = bpf_map_lookup_elem(options_.outer, &i, &id) == 0;  // gives the ring's id
     if (there && id == ring.id) continue;
     const bool restored = bpf_map_update_elem(options_.outer, &i, &inner, BPF_ANY) == 0;
-    sink(absl::StrCat("the ", RingName(i % RINGS), " ring of cpu ", i / RINGS, " was ",
-                      there ? "replaced" : "deleted", restored ? "; put back" : ""));
+    sink(absl::StrCat("the ", RingName(i % RING_BUFFERS), " ring of cpu ", i / RING_BUFFERS,
+                      " was ", there ? "replaced" : "deleted", restored ? "; put back" : ""));
   }
 }
 

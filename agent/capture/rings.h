@@ -11,9 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/capture/mapped.h"
 #include "agent/capture/ring.h"
 #include "base/fd.h"
-#include "bpf/event.h"
+#include "bpf/event_maps.h"
 
 namespace cairn::capture {
 
@@ -23,15 +24,28 @@ class Pins;
 absl::string_view RingName(uint32_t ring);
 uint32_t RingNumber(absl::string_view name);  // RINGS: none of them
 
+// How rings of `bytes` are cut into the chunks of lanes (bpf/event_maps.h).
+struct LaneShape {
+  explicit LaneShape(uint32_t bytes);
+  uint32_t chunk_bytes;
+  uint32_t chunks;  // of one lane
+};
+
+// What rings can have: `asked`, or on machines of many cpus as much of it as the lanes of all of
+// them fit with into 4 GiB, more than which older kernels do not map.
+uint32_t FittingRingBytes(uint32_t asked, uint32_t cpus);
+
 // Ring r of cpu c is number c * RINGS + r. One thread.
 class Rings {
  public:
   struct Options {
     uint32_t bytes = 0;  // of each ring
     uint32_t cpus = 0;
-    int outer = -1;              // the map of rings, not owned
-    bool left = false;           // a run before this one left its rings in `pins`
-    const Pins* pins = nullptr;  // null: nothing is pinned; outlives this
+    int outer = -1;                      // the map of ring buffers, not owned
+    int lanes = -1;                      // the map of lanes, not owned
+    event_counters* counters = nullptr;  // of each cpu; outlive this
+    bool left = false;                   // a run before this one left its rings in `pins`
+    const Pins* pins = nullptr;          // null: nothing is pinned; outlives this
   };
 
   Rings() = default;
@@ -50,14 +64,14 @@ class Rings {
   // The room of all that was handed out is the kernel's again.
   void Release();
 
-  // Puts back what is not in the map, or not pinned, any more, and says so: a ring that is not in
-  // the table takes nothing in, all for it would be lost.
-  void Repair(absl::FunctionRef<void(const std::string&)> sink) const;
+  // Puts back what is not in the map, or not pinned, any more, and positions that were moved, and
+  // says so: a ring that is not in the table takes nothing in, all for it would be lost.
+  void Repair(absl::FunctionRef<void(const std::string&)> sink);
 
   bool HasData() const;
   uint64_t OldestNs();  // of all records that wait; UINT64_MAX: none
   uint64_t taken(uint32_t i) const { return streams_[i].taken; }
-  const std::vector<Fd>& fds() const { return fds_; }
+  const std::vector<Fd>& fds() const { return fds_; }  // of ring buffers
 
  private:
   // One ring as a stream for Merge.
@@ -72,9 +86,13 @@ class Rings {
     void Take(Sink& sink);
   };
 
-  absl::StatusOr<Fd> RingOf(uint32_t i) const;
+  absl::Status OpenBuffer(uint32_t cpu, uint32_t ring);
+  void OpenLane(uint32_t cpu, uint32_t lane);
+  absl::Status MapLanes();
+  absl::StatusOr<Fd> BufferOf(uint32_t i) const;
 
   Options options_;
+  Mapped<const char> lanes_;
   std::vector<Fd> fds_;
   std::vector<Stream> streams_;
   std::vector<std::pair<uint64_t, uint32_t>> heap_;

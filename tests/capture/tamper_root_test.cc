@@ -1,5 +1,7 @@
 // Whoever takes an entry out of our call table, or rewrites our filter, is noticed and undone.
 #include <bpf/bpf.h>
+#include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <memory>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "agent/capture/bpf_source.h"
+#include "agent/capture/mapped.h"
 #include "bpf/event_maps.h"
 #include "gtest/gtest.h"
 #include "tests/capture/own_objects.h"
@@ -228,6 +231,39 @@ TEST(Tamper, ADeletedRingIsNoticedAndPutBack) {
   ASSERT_EQ(notices.size(), 1u);
   EXPECT_EQ(notices[0], "the critical ring of cpu 0 was deleted; put back");
   EXPECT_TRUE(Notices(source->get()).empty());
+}
+
+TEST(Tamper, NobodyCanWriteToTheRecordsOfALane) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({.ring_bytes = 64 << 10});
+  ASSERT_TRUE(source.ok()) << source.status();
+  const int lanes = OwnMap("lanes");
+  ASSERT_GE(lanes, 0);
+  EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, lanes, 0), MAP_FAILED);
+  EXPECT_EQ(errno, EPERM);
+  void* readable = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, lanes, 0);
+  ASSERT_NE(readable, MAP_FAILED);
+  EXPECT_NE(mprotect(readable, 4096, PROT_READ | PROT_WRITE), 0);
+  const uint32_t first = 0;
+  const std::vector<char> value((64 << 10) + LANE_SLACK);
+  EXPECT_EQ(bpf_map_update_elem(lanes, &first, value.data(), BPF_ANY), -EPERM);
+}
+
+TEST(Tamper, AMovedPositionIsNoticedAndPutBack) {
+  if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root to load BPF programs";
+  auto source = BpfSource::Open({});
+  ASSERT_TRUE(source.ok()) << source.status();
+  Mapped<event_counters> counters;
+  ASSERT_TRUE(counters.Map(OwnMap("counters"), 1).ok());
+  EXPECT_TRUE(Notices(source->get()).empty());
+  counters->tail[1] += 4096;
+  EXPECT_EQ(Notices(source->get()),
+            std::vector<std::string>{"a position of the bulk ring of cpu 0 was moved; put back"});
+  EXPECT_TRUE(Notices(source->get()).empty());
+  counters->head[1] += LANE_CHUNK * 4;
+  (*source)->Drain([](absl::string_view) {});
+  EXPECT_EQ(Notices(source->get()),
+            std::vector<std::string>{"a position of the bulk ring of cpu 0 was moved; put back"});
 }
 
 TEST(Tamper, AClosedLinkIsNoticedAndAttachedAgain) {
