@@ -120,7 +120,7 @@ static __always_inline void see_packet(struct __sk_buff *skb, u32 out)
 	event->string.len = len;
 	event->string.whole = skb->len - at;
 	submit_bytes(event, offsetof(struct dns_event, message) + len, sizeof(*event), TYPE_NET_DNS,
-		     RING_ATTEMPT);
+		     RING_PACKET);
 }
 
 SEC("cgroup_skb/egress")

@@ -92,11 +92,12 @@ static __always_inline void reader_wake(u32 cpu, struct event_filter *filter)
 
 	if (!filter || !filter->asleep)
 		return;
-	filter->asleep = 0;
 	ring = ring_buffer(cpu, RING_CRITICAL);
 	empty = ring ? bpf_ringbuf_reserve(ring, 8, 0) : NULL;
-	if (empty)
-		bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
+	if (!empty)
+		return;
+	filter->asleep = 0;
+	bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
 /* To a ring buffer, from anywhere. What is to be counted instead: NULL, nothing, it is there. */
@@ -106,7 +107,7 @@ static __always_inline u64 *submit_shared(struct event_counters *counts, u32 cpu
 	void *map = ring_buffer(cpu, ring);
 
 	__sync_fetch_and_add(&counts->produced[ring], 1);
-	if (map && type == TYPE_NET_DNS &&
+	if (map && ring == RING_PACKET &&
 	    over_rate(data, bpf_ringbuf_query(map, BPF_RB_AVAIL_DATA), type, ring))
 		return counts->limited[ring];
 	((struct event_header *)data)->time_ns = bpf_ktime_get_boot_ns();
@@ -120,12 +121,13 @@ static __always_inline u64 *submit_alone(struct event_counters *counts, u32 cpu,
 					 u64 size, u32 type, u32 ring)
 {
 	u32 lane = ring - RING_BUFFERS;
+	u64 waiting = lane_waiting(counts, cpu, lane);
 
 	counts->produced[ring]++;
-	if (over_rate(data, lane_waiting(counts, lane), type, ring))
+	if (over_rate(data, waiting, type, ring))
 		return counts->limited[ring];
 	((struct event_header *)data)->time_ns = bpf_ktime_get_boot_ns();
-	return lane_put(counts, cpu, lane, data, size) ? NULL : counts->dropped[ring];
+	return lane_put(counts, cpu, lane, waiting, data, size) ? NULL : counts->dropped[ring];
 }
 
 /* Sends `used` bytes, at most `limit` (constant), that begin with a header. What is not sent is

@@ -35,9 +35,9 @@ enum event_limit {
 /*
  * Rings, by importance: a flood of one cannot push out another. `attempt` has what belongs to
  * the critical kinds and anybody can make any number of: failed calls, writes below /proc,
- * changes of BPF maps; and what packets say, which comes in interrupts.
+ * changes of BPF maps. `packet` has what packets say, which comes in interrupts.
  */
-enum event_ring { RING_CRITICAL, RING_ATTEMPT, RING_NORMAL, RING_BULK, RINGS };
+enum event_ring { RING_CRITICAL, RING_ATTEMPT, RING_PACKET, RING_NORMAL, RING_BULK, RINGS };
 
 /* The rings from `normal` on are lanes (event_maps.h), those before it BPF ring buffers. */
 enum { RING_BUFFERS = RING_NORMAL, LANES = RINGS - RING_BUFFERS };

@@ -14,8 +14,8 @@ enum { EVENT_FORMAT = 4 };
  * task's probe follow before they are done. It takes no lock, and of helpers only the copy: a BPF
  * ring buffer takes as long as all the rest of a short record. It is chunks of a power of two, each
  * with room behind it, so that a record is whole wherever it begins: its length (u64), its bytes,
- * up to a multiple of 8; what would begin in that room begins in the next chunk. User space may not
- * write to it. Positions only rise.
+ * up to a multiple of 8; what would begin in that room begins in the next chunk. Positions only
+ * rise. No process can write to it, nor to event_counters: both maps are frozen.
  */
 enum { LANE_CHUNK = 1048576, LANE_HEADER = 8, LANE_SLACK = LANE_HEADER + EVENT_BYTES };
 
@@ -29,18 +29,22 @@ static inline __attribute__((always_inline)) __u64 lane_after(__u64 head, __u64 
 }
 
 /*
- * One per cpu. Counted by that cpu only; those of ring buffers atomically: an interrupt may come
- * between. produced = in the ring + dropped + limited, for each ring and type.
+ * One per cpu, written by its probes alone; what is of ring buffers atomically: an interrupt may
+ * come between. produced = in the ring + dropped + limited, for each ring and type.
  */
 struct event_counters {
 	__u64 produced[RINGS];
-	__u64 head[LANES]; /* where the next record begins */
-	__u64 reserved[8 - RINGS - LANES];
-	__u64 tail[LANES]; /* up to where user space has read; it writes it */
-	__u64 reserved2[8 - LANES];
+	__u64 head[LANES];      /* where the next record begins */
+	__u64 tail_seen[LANES]; /* event_marks.tail, when last looked at */
 	__u64 dropped[RINGS][EVENT_TYPES];
 	__u64 limited[RINGS][EVENT_TYPES];
-	__u64 declared[RINGS][EVENT_TYPES]; /* of `dropped`, in the log; user space writes it */
+};
+
+/* One per cpu, written by user space alone. */
+struct event_marks {
+	__u64 tail[LANES]; /* up to where lanes were read */
+	__u64 reserved[8 - LANES];
+	__u64 declared[RINGS][EVENT_TYPES]; /* of event_counters.dropped, in the log */
 };
 
 /* A process over its rate while a ring was nearly full. Counts only rise, also from owner to

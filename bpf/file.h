@@ -40,12 +40,8 @@ static __always_inline bool first_use(struct file *file, u32 use)
 	};
 	struct seen_uses *known = bpf_map_lookup_elem(&seen, &key);
 
-	if (!known) {
+	if (!known || known->inode != now.inode) {
 		bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
-		return true;
-	}
-	if (known->inode != now.inode) {
-		*known = now;
 		return true;
 	}
 	if (known->uses & use)

@@ -5,13 +5,29 @@
 
 #include "maps.h"
 
-static __always_inline u64 lane_waiting(struct event_counters *counts, u32 lane)
+_Static_assert((LANES & (LANES - 1)) == 0, "lanes are told apart by bits");
+
+/* How many bytes wait in it, or a few more. What user space has read is looked at when that is much:
+ * that line of memory comes from another cpu. */
+static __always_inline u64 lane_waiting(struct event_counters *counts, u32 cpu, u32 lane)
 {
-	return counts->head[lane & (LANES - 1)] - counts->tail[lane & (LANES - 1)];
+	u64 quarter = ((u64)lane_chunks << lane_chunk_bits) / 4;
+	struct event_marks *marked;
+	u64 head;
+
+	lane &= LANES - 1;
+	head = counts->head[lane];
+	if (head - counts->tail_seen[lane] > quarter) {
+		marked = bpf_map_lookup_elem(&marks, &cpu);
+		if (marked)
+			counts->tail_seen[lane] = marked->tail[lane];
+	}
+	return head - counts->tail_seen[lane];
 }
 
-/* Of the current cpu; false: it has no room for these `size` bytes, EVENT_BYTES at most. */
-static __always_inline bool lane_put(struct event_counters *counts, u32 cpu, u32 lane,
+/* Of the current cpu, where so many bytes wait; false: it has no room for these `size` bytes,
+ * EVENT_BYTES at most. */
+static __always_inline bool lane_put(struct event_counters *counts, u32 cpu, u32 lane, u64 waiting,
 				     const void *data, u64 size)
 {
 	u64 chunk_bytes = 1ULL << lane_chunk_bits;
@@ -24,7 +40,7 @@ static __always_inline bool lane_put(struct event_counters *counts, u32 cpu, u32
 	head = &counts->head[lane];
 	at = *head;
 	after = lane_after(at, size, chunk_bytes);
-	if (after - counts->tail[lane] > chunk_bytes * lane_chunks)
+	if (waiting > chunk_bytes * lane_chunks || after - at > chunk_bytes * lane_chunks - waiting)
 		return false;
 	index = (cpu * LANES + lane) * lane_chunks + ((at >> lane_chunk_bits) & (lane_chunks - 1));
 	chunk = bpf_map_lookup_elem(&lanes, &index);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Super-producers: while a ring fills up, a process over its rate is counted instead of taking
- * the room that is left from everybody else. Rings of what is critical know no such limit. */
+ * the room that is left from everybody else. Rings of what is critical, and of attempts at
+ * it, know no such limit. */
 #ifndef CAIRN_BPF_LIMIT_H_
 #define CAIRN_BPF_LIMIT_H_
 

@@ -14,6 +14,7 @@ struct rings_type rings SEC(".maps");
 struct lanes_type lanes SEC(".maps");
 struct scratches_type scratches SEC(".maps");
 struct counters_type counters SEC(".maps");
+struct marks_type marks SEC(".maps");
 struct filters_type filters SEC(".maps");
 struct handlers_type handlers SEC(".maps");
 struct slots_type slots SEC(".maps");

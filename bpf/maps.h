@@ -69,6 +69,14 @@ struct counters_type {
 	__type(value, struct event_counters);
 };
 
+struct marks_type {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct event_marks);
+};
+
 struct filters_type {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -182,6 +190,7 @@ extern struct rings_type rings SEC(".maps");
 extern struct lanes_type lanes SEC(".maps");
 extern struct scratches_type scratches SEC(".maps");
 extern struct counters_type counters SEC(".maps");
+extern struct marks_type marks SEC(".maps");
 extern struct filters_type filters SEC(".maps");
 extern struct handlers_type handlers SEC(".maps");
 struct uring_handlers_type {

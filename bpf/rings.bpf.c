@@ -39,7 +39,7 @@ int warm_chunk(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!chunk)
 		return 0;
-	for (at = 0; at < 1U << lane_chunk_bits; at += WARM_PAGE)
+	for (at = 0; at < (1U << lane_chunk_bits) + LANE_SLACK - WARM_PAGE; at += WARM_PAGE)
 		*(volatile u64 *)(chunk + at) = 0;
 	return 1;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/capture/bpf_error.h"
 #include "agent/capture/kernel_features.h"
+#include "agent/capture/mapped.h"
 #include "agent/capture/open_skeleton.h"
 #include "agent/capture/pins.h"
 #include "agent/capture/rings.h"
@@ -55,9 +56,9 @@ absl::Status BpfPrograms::Load(uint32_t cpus, uint32_t ring_bytes, const Pins* p
   generation_ = generation;
   cpus_ = cpus;
   ring_bytes_ = ring_bytes;
-  ListenToLibbpf();
+  Unload();
   RETURN_IF_ERROR(LoadBest());
-  RETURN_IF_ERROR(FreezeLanes());
+  RETURN_IF_ERROR(FreezeMaps());
   return WireHandlers();
 }
 
@@ -119,22 +120,32 @@ void BpfPrograms::SizeMaps(bool hooks) {
   bpf_map__set_max_entries(maps.rings, cpus_ * RING_BUFFERS);
   bpf_map__set_max_entries(maps.scratches, cpus_);
   bpf_map__set_max_entries(maps.counters, cpus_);
+  bpf_map__set_max_entries(maps.marks, cpus_);
 }
 
 // From now on no process can write to them, as to the records of a ring buffer.
-absl::Status BpfPrograms::FreezeLanes() {
-  if (bpf_map_freeze(bpf_map__fd(object_->maps.lanes)) == 0 || errno == EPERM) {
-    return absl::OkStatus();  // EPERM: a run before this one did it
+absl::Status BpfPrograms::FreezeMaps() {
+  for (bpf_map* map : {object_->maps.lanes, object_->maps.counters}) {
+    const int fd = bpf_map__fd(map);
+    const bool taken_over = generation_ > 1;  // frozen by the run that made it, or not ours
+    if (!taken_over && bpf_map_freeze(fd) != 0) {
+      return BpfError(errno, absl::StrCat("freeze ", bpf_map__name(map)));
+    }
+    Mapped<char> writable;
+    if (writable.Map(fd, 1).ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(bpf_map__name(map), " can be written to by processes"));
+    }
   }
-  return BpfError(errno, "freeze the lanes");
+  return absl::OkStatus();
 }
 
 // Slots and the scratches of packets and requests only matter while one call is under way.
 std::vector<bpf_map*> BpfPrograms::PinnedMaps() const {
   const auto& maps = object_->maps;
-  return {maps.rings,    maps.lanes,  maps.scratches,      maps.counters,
-          maps.filters,  maps.guards, maps.verdicts,       maps.buckets,
-          maps.handlers, maps.seen,   maps.uring_handlers, maps.requests};
+  return {maps.rings,   maps.lanes,    maps.scratches,     maps.counters, maps.marks,
+          maps.filters, maps.guards,   maps.verdicts,      maps.buckets,  maps.handlers,
+          maps.seen,    maps.requests, maps.uring_handlers};
 }
 
 // libbpf takes what is pinned at a map's path, or pins the map there.

@@ -67,7 +67,7 @@ class BpfPrograms {
   std::string LinkName(const bpf_program* program) const;
   absl::Status LoadWith(const KernelFeatures& kernel, bool hooks, bool extras);
   void SizeMaps(bool hooks);
-  absl::Status FreezeLanes();
+  absl::Status FreezeMaps();
   uint32_t RunOn(const bpf_program* program, uint32_t index) const;
   void Unload();
   Hooks SecurityHooks();

@@ -111,8 +111,8 @@ class Source final : public BpfSource {
     filter_->settled_ns = BootNs();
     if (!std::exchange(loss_told_, false)) return;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      memcpy(counters_[cpu].declared, &told_[size_t{cpu} * RINGS * EVENT_TYPES],
-             sizeof(counters_[cpu].declared));
+      memcpy(marks_[cpu].declared, &told_[size_t{cpu} * RINGS * EVENT_TYPES],
+             sizeof(marks_[cpu].declared));
     }
   }
 
@@ -213,10 +213,11 @@ class Source final : public BpfSource {
 
   absl::Status MapShared() {
     RETURN_IF_ERROR(counters_.Map(programs_.map_fd("counters"), cpus_));
+    RETURN_IF_ERROR(marks_.Map(programs_.map_fd("marks"), cpus_));
     told_.resize(size_t{cpus_} * RINGS * EVENT_TYPES);
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      memcpy(&told_[size_t{cpu} * RINGS * EVENT_TYPES], counters_[cpu].declared,
-             sizeof(counters_[cpu].declared));
+      memcpy(&told_[size_t{cpu} * RINGS * EVENT_TYPES], marks_[cpu].declared,
+             sizeof(marks_[cpu].declared));
     }
     FilterOptions filter;
     filter.own_pids = options_.ignore_pids;
@@ -238,6 +239,7 @@ class Source final : public BpfSource {
                                  .outer = programs_.map_fd("rings"),
                                  .lanes = programs_.map_fd("lanes"),
                                  .counters = counters_.get(),
+                                 .marks = marks_.get(),
                                  .left = resumed_,
                                  .pins = pins_.get()}));
     if (!resumed_) {
@@ -288,8 +290,9 @@ class Source final : public BpfSource {
   uint64_t resumed_from_ns_ = 0;
   bool keep_ = false;
   BpfPrograms programs_;
+  Mapped<const event_counters> counters_;
+  Mapped<event_marks> marks_;
   Rings rings_;
-  Mapped<event_counters> counters_;
   Filter filter_;
   RateLimits limits_;
   std::vector<uint64_t> told_;  // of each counter of loss

@@ -60,7 +60,7 @@ Ring::Ring(Ring&& other) noexcept
       written_(other.written_),
       released_(other.released_),
       after_(other.after_),
-      broken_(other.broken_) {}
+      moved_(other.moved_) {}
 
 Ring::~Ring() {
   if (consumer_ == nullptr || chunk_bytes_ != 0) return;
@@ -97,24 +97,31 @@ absl::string_view Ring::PeekLane() {
   uint64_t size = 0;
   memcpy(&size, at, sizeof(size));
   after_ = lane_after(position_, size, chunk_bytes_);
-  // Somebody has moved the position. What cannot be read is missing from what was produced.
+  // Somebody has moved a position. What cannot be read is missing from what was produced.
   const uint64_t waiting = written_ - position_;
-  if (size > EVENT_BYTES || waiting > bytes_ || after_ - position_ > waiting) {
+  if (size < sizeof(event_header) || size > EVENT_BYTES || waiting > bytes_ ||
+      after_ - position_ > waiting) {
     position_ = written_;
-    broken_ = true;
+    moved_ = true;
     return {};
   }
   return {at + LANE_HEADER, size};
 }
 
 bool Ring::WasMoved() {
-  const bool ours = __atomic_load_n(consumer_, __ATOMIC_RELAXED) != released_;
-  if (ours) __atomic_store_n(consumer_, released_, __ATOMIC_RELEASE);
-  return std::exchange(broken_, false) || ours;
+  PutBack();
+  return std::exchange(moved_, false);
+}
+
+void Ring::PutBack() {
+  if (__atomic_load_n(consumer_, __ATOMIC_RELAXED) == released_) return;
+  __atomic_store_n(consumer_, released_, __ATOMIC_RELEASE);
+  moved_ = true;
 }
 
 void Ring::Release() {
   if (released_ == position_) return;
+  PutBack();
   released_ = position_;
   __atomic_store_n(consumer_, position_, __ATOMIC_RELEASE);
 }

@@ -47,6 +47,7 @@ class Ring {
  private:
   Ring(uint64_t* consumer, const uint64_t* producer, size_t bytes);
 
+  void PutBack();
   bool Reached();  // Is nothing known that was not passed? Looks anew only then.
   absl::string_view PeekBuffer();
   absl::string_view PeekLane();
@@ -60,8 +61,8 @@ class Ring {
   uint64_t position_ = 0;
   uint64_t written_ = 0;  // up to where the kernel had written, when last looked at
   uint64_t released_ = 0;
-  uint64_t after_ = 0;   // where Advance() goes
-  bool broken_ = false;  // the kernel's position was moved
+  uint64_t after_ = 0;  // where Advance() goes
+  bool moved_ = false;  // not yet told
 };
 
 }  // namespace cairn::capture

@@ -22,7 +22,7 @@ size_t LaneBytes(uint32_t ring_bytes, uint32_t cpus) {
 }  // namespace
 
 absl::string_view RingName(uint32_t ring) {
-  static constexpr const char* kNames[] = {"critical", "attempt", "normal", "bulk"};
+  static constexpr const char* kNames[] = {"critical", "attempt", "packet", "normal", "bulk"};
   return ring < RINGS ? kNames[ring] : "unknown";
 }
 
@@ -78,9 +78,9 @@ absl::Status Rings::OpenBuffer(uint32_t cpu, uint32_t ring) {
 void Rings::OpenLane(uint32_t cpu, uint32_t lane) {
   const LaneShape shape(options_.bytes);
   const size_t stride = size_t{shape.chunks} * (shape.chunk_bytes + LANE_SLACK);
-  event_counters& counters = options_.counters[cpu];
-  const Lane place = {.tail = reinterpret_cast<uint64_t*>(&counters.tail[lane]),
-                      .head = reinterpret_cast<const uint64_t*>(&counters.head[lane]),
+  const __u64* const head = &options_.counters[cpu].head[lane];
+  const Lane place = {.tail = reinterpret_cast<uint64_t*>(&options_.marks[cpu].tail[lane]),
+                      .head = reinterpret_cast<const uint64_t*>(head),
                       .chunks = lanes_.get() + (cpu * LANES + lane) * stride,
                       .chunk_bytes = shape.chunk_bytes};
   streams_.push_back(Stream{Ring(place, options_.bytes), &full_});

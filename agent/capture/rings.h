@@ -20,7 +20,7 @@ namespace cairn::capture {
 
 class Pins;
 
-// "critical", "attempt", "normal", "bulk".
+// "critical", "attempt", "packet", "normal", "bulk".
 absl::string_view RingName(uint32_t ring);
 uint32_t RingNumber(absl::string_view name);  // RINGS: none of them
 
@@ -41,11 +41,12 @@ class Rings {
   struct Options {
     uint32_t bytes = 0;  // of each ring
     uint32_t cpus = 0;
-    int outer = -1;                      // the map of ring buffers, not owned
-    int lanes = -1;                      // the map of lanes, not owned
-    event_counters* counters = nullptr;  // of each cpu; outlive this
-    bool left = false;                   // a run before this one left its rings in `pins`
-    const Pins* pins = nullptr;          // null: nothing is pinned; outlives this
+    int outer = -1;                            // the map of ring buffers, not owned
+    int lanes = -1;                            // the map of lanes, not owned
+    const event_counters* counters = nullptr;  // of each cpu; outlive this, as do marks
+    event_marks* marks = nullptr;
+    bool left = false;           // a run before this one left its rings in `pins`
+    const Pins* pins = nullptr;  // null: nothing is pinned; outlives this
   };
 
   Rings() = default;

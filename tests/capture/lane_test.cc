@@ -48,7 +48,8 @@ TEST_F(LaneTest, RecordsOfAllSizesComeWholeAndInOrder) {
   size_t read = 0, refused = 0, largest = 0;
   for (int i = 0; i < 20'000; ++i) {
     const bool large = random() % 20 == 0;
-    const size_t size = 1 + random() % (large ? size_t{EVENT_BYTES} : 300);
+    const size_t size = sizeof(event_header) +
+                        random() % ((large ? size_t{EVENT_BYTES} : 300) - sizeof(event_header));
     std::string record = Bytes(&random, size);
     if (Put(record)) {
       waiting.push_back(std::move(record));
@@ -90,7 +91,7 @@ TEST_F(LaneTest, ARecordThatEndsWithItsChunkIsFollowedByTheNextChunk) {
   ASSERT_TRUE(Put(std::string(EVENT_BYTES, 'a')));
   ASSERT_TRUE(Put(std::string(kChunk - head_ - LANE_HEADER, 'b')));
   EXPECT_EQ(head_, kChunk);
-  ASSERT_TRUE(Put("c"));
+  ASSERT_TRUE(Put(std::string(sizeof(event_header), 'c')));
   for (const char first : {'a', 'b', 'c'}) {
     ASSERT_EQ(ring_.Peek().substr(0, 1), std::string(1, first));
     ring_.Advance();
@@ -100,20 +101,40 @@ TEST_F(LaneTest, ARecordThatEndsWithItsChunkIsFollowedByTheNextChunk) {
 
 TEST_F(LaneTest, PositionsThatSomebodyMovedEndTheReadingAndNothingElse) {
   const uint64_t jumps[] = {
-      8, 4096, kChunk, kChunk * kChunks, kChunk * kChunks + 8, ~uint64_t{0} / 2};
-  for (const uint64_t jump : jumps) {
-    ASSERT_TRUE(Put("before"));
-    ASSERT_EQ(ring_.Peek(), "before");
-    ring_.Advance();
-    ring_.Release();
-    memset(memory_.data(), 0xff, memory_.size());  // no length of a record
-    head_ += jump;
-    EXPECT_TRUE(ring_.Peek().empty()) << jump;
-    EXPECT_FALSE(ring_.HasData()) << jump;
-    ring_.Release();
-    head_ &= ~uint64_t{7};
-    tail_ = head_;
+      8, 4096, kChunk, kChunk * kChunks, kChunk * kChunks + 8, ~uint64_t{0} / 2, 1 << 20};
+  const std::string record(100, 'a');
+  for (const char fill : {'\xff', '\0', '\x10'}) {
+    for (const uint64_t jump : jumps) {
+      ASSERT_TRUE(Put(record));
+      ASSERT_EQ(ring_.Peek(), record);
+      ring_.Advance();
+      ring_.Release();
+      EXPECT_FALSE(ring_.WasMoved());
+      memset(memory_.data(), fill, memory_.size());  // no length of a record
+      head_ += jump;
+      EXPECT_TRUE(ring_.Peek().empty()) << jump;
+      EXPECT_FALSE(ring_.HasData()) << jump;
+      EXPECT_TRUE(ring_.WasMoved()) << jump;
+      ring_.Release();
+      ASSERT_EQ(tail_, head_);
+      head_ &= ~uint64_t{7};  // and back
+      ring_.Peek();
+      ring_.Release();
+      ring_.WasMoved();
+    }
   }
+}
+
+TEST_F(LaneTest, AReadingPositionThatSomebodyMovedIsToldEvenWhenMoreWasReadSince) {
+  const std::string record(100, 'a');
+  ASSERT_TRUE(Put(record));
+  ASSERT_EQ(ring_.Peek(), record);
+  ring_.Advance();
+  tail_ += 4096;
+  ring_.Release();
+  EXPECT_EQ(tail_, head_);
+  EXPECT_TRUE(ring_.WasMoved());
+  EXPECT_FALSE(ring_.WasMoved());
 }
 
 TEST(FittingRingBytes, LanesOfManyCpusAreLessThanOldKernelsCanMap) {

@@ -55,7 +55,7 @@ def compile_work():
                    "int main(int c, char **v) { return printf(\"%d %s\\n\", c, v[0]) < 0; }\n")
     os.chmod(source, 0o644)
     loop = f"i=0; while [ $i -lt 8 ]; do gcc -O1 -c {source} -o /dev/null; i=$((i+1)); done"
-    return lambda _: least(measure(["sh", "-c", loop]) for _ in range(4))
+    return lambda _: least(measure(["sh", "-c", loop]) for _ in range(3))
 
 
 def find_work():
@@ -63,7 +63,7 @@ def find_work():
 
     def work(_):
         run(command)  # its metadata gets reclaimed: warm it before each run
-        return least(measure(command) for _ in range(3))
+        return least(measure(command) for _ in range(2))
     return work
 
 
@@ -158,7 +158,7 @@ def workloads():
         "openclose x2": load("openclose", 30_000, 2),
         "rdwr x2": load("rdwr", 80_000, 2),
         "files": load("files", 4_000, 1),
-        "spawn": load("spawn", 150, 1),
+        "spawn": load("spawn", 120, 1),
         "compile": compile_work(),
         "find": find_work(),
         "nginx": server_work(),
