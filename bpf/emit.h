@@ -145,7 +145,7 @@ static __always_inline void submit_bytes(void *data, u32 used, u32 limit, u32 ty
 	missed = ring < RING_BUFFERS ? submit_shared(counts, cpu, data, size, type, ring)
 				     : submit_alone(counts, cpu, data, size, type, ring);
 	if (missed)
-		__sync_fetch_and_add(&missed[type & (EVENT_TYPES - 1)], 1);
+		__sync_fetch_and_add(&missed[bounded(type, EVENT_TYPES - 1)], 1);
 	else
 		reader_wake(cpu, filter_get());
 }

@@ -62,7 +62,7 @@ static __always_inline bool over_rate(struct event_header *header, u64 waiting, 
 		bucket->tokens--;
 		return false;
 	}
-	__sync_fetch_and_add(&bucket->limited[type & (EVENT_LIMITED_TYPES - 1)], 1);
+	__sync_fetch_and_add(&bucket->limited[bounded(type, EVENT_LIMITED_TYPES - 1)], 1);
 	return true;
 }
 
