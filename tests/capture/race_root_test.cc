@@ -86,7 +86,10 @@ std::vector<Opened> OpensOf(BpfSource* source, pid_t child, const std::string& d
     source->DrainLoss([&](const RingLoss&) { ++*lost; });
     source->Settle();
   };
-  while (waitpid(child, nullptr, WNOHANG) == 0) usleep(10'000);
+  while (waitpid(child, nullptr, WNOHANG) == 0) {
+    usleep(10'000);
+    drain();
+  }
   for (int i = 0; i < 30 || source->more(); ++i) {
     drain();
     usleep(10'000);
@@ -116,7 +119,7 @@ TEST(Race, AnObjectIsNeverWhatARacingThreadWrote) {
   }
   policy::Wanted wanted;
   wanted.Add(FILE_OPEN);
-  auto source = BpfSource::Open({.ring_bytes = 64 << 20, .process_rate = 0});
+  auto source = BpfSource::Open({.ring_bytes = 16 << 20, .process_rate = 0});
   ASSERT_TRUE(source.ok()) << source.status();
   ASSERT_TRUE((*source)->SetWanted(wanted).ok());
   truth->go = true;
