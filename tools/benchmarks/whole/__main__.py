@@ -63,7 +63,7 @@ def other_figures(works):
 def main():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--recorders", default="baseline,audit,provenance,auditd,auditd+laurel")
+    parser.add_argument("--recorders", default="baseline,audit,provenance,auditd,auditd+laurel,snoopy")
     parser.add_argument("--workloads", default="", help="only these, by commas")
     parser.add_argument("--only-workloads", action="store_true", help="no other figures")
     parser.add_argument("--svg", default=f"{REPO}/docs/performance.svg")

@@ -1,4 +1,4 @@
-"""Who records while a workload runs: nobody, cairnd with a pack, auditd, auditd with laurel."""
+"""Who records while a workload runs: nobody, cairnd with a pack, auditd, auditd with laurel, snoopy."""
 import fcntl
 import json
 import os
@@ -247,6 +247,42 @@ class Auditd(KernelAudit):
             shutil.rmtree(self.dir)
 
 
+class Snoopy:
+    """A library that is preloaded into programs and writes a line for each exec that they ask it for."""
+    name = "snoopy"
+    CONFIG = "/etc/snoopy.ini"  # built into it
+    LIBRARY = f"{DEBIAN}/snoopy/lib/x86_64-linux-gnu/libsnoopy.so.0"
+
+    def start(self):
+        if os.path.exists(self.CONFIG):
+            raise RuntimeError(f"{self.CONFIG} is somebody's: snoopy is not measured")
+        self.dir = tempfile.mkdtemp(prefix="cairn-bench-")
+        os.chmod(self.dir, 0o777)  # all that run write to it
+        with open(self.CONFIG, "w") as file:
+            file.write(f"[snoopy]\noutput = file:{self.dir}/log\n")
+
+    def lines(self):
+        try:
+            with open(f"{self.dir}/log", "rb") as file:
+                return sum(1 for _ in file)
+        except FileNotFoundError:
+            return 0
+
+    def during(self, work):
+        before = self.lines()
+        os.environ["LD_PRELOAD"] = self.LIBRARY
+        try:
+            cost = work(1)
+        finally:
+            del os.environ["LD_PRELOAD"]
+        cost["records"] = self.lines() - before
+        return cost
+
+    def stop(self):
+        os.unlink(self.CONFIG)
+        shutil.rmtree(self.dir)
+
+
 def recorders(names):
     """({those that can run}, [why others cannot])"""
     found, missing = [Nothing()], []
@@ -260,4 +296,9 @@ def recorders(names):
             missing.append(f"{name}: the package {absent[0]} cannot be had (tools/setup bench)")
         else:
             found.append(Auditd(laurel))
+    if "snoopy" in names:
+        if os.path.exists(Snoopy.LIBRARY):
+            found.append(Snoopy())
+        else:
+            missing.append("snoopy: the package cannot be had (tools/setup bench)")
     return found, missing
