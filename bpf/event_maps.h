@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) __u64 lane_after(__u64 head, __u64 
  */
 struct event_counters {
 	__u64 produced[RINGS];
-	__u64 head[LANES];      /* where the next record begins */
+	__u64 head[LANES];	/* where the next record begins */
 	__u64 tail_seen[LANES]; /* event_marks.tail, when last looked at */
 	__u64 dropped[RINGS][EVENT_TYPES];
 	__u64 limited[RINGS][EVENT_TYPES];

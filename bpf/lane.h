@@ -7,8 +7,8 @@
 
 _Static_assert((LANES & (LANES - 1)) == 0, "lanes are told apart by bits");
 
-/* How many bytes wait in it, or a few more. What user space has read is looked at when that is much:
- * that line of memory comes from another cpu. */
+/* How many bytes wait in it, or a few more. What user space has read is looked at when that is
+ * much: that line of memory comes from another cpu. */
 static __always_inline u64 lane_waiting(struct event_counters *counts, u32 cpu, u32 lane)
 {
 	u64 quarter = ((u64)lane_chunks << lane_chunk_bits) / 4;
