@@ -132,7 +132,7 @@ absl::Status BpfPrograms::FreezeMaps() {
       return BpfError(errno, absl::StrCat("freeze ", bpf_map__name(map)));
     }
     Mapped<char> writable;
-    if (writable.Map(fd, 1).ok()) {
+    if (!absl::IsPermissionDenied(writable.Map(fd, 1))) {
       return absl::FailedPreconditionError(
           absl::StrCat(bpf_map__name(map), " can be written to by processes"));
     }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kChunk = 65536;
 constexpr size_t kChunks = 4;
+constexpr size_t kBytes = kChunk * kChunks;
 constexpr size_t kStride = kChunk + LANE_SLACK;
 
 // A lane whose writer is this test; it does what bpf/lane.h does.
@@ -21,7 +22,7 @@ class LaneTest : public testing::Test {
  protected:
   bool Put(const std::string& record) {
     const uint64_t after = lane_after(head_, record.size(), kChunk);
-    if (after - tail_ > kChunk * kChunks) return false;
+    if (after - tail_ > kBytes) return false;
     char* at = &memory_[head_ / kChunk % kChunks * kStride + head_ % kChunk];
     const uint64_t size = record.size();
     memcpy(at, &size, sizeof(size));
@@ -33,7 +34,7 @@ class LaneTest : public testing::Test {
   uint64_t head_ = 0, tail_ = 0;
   std::vector<char> memory_ = std::vector<char>(kChunks * kStride);
   const Lane lane_ = {&tail_, &head_, memory_.data(), kChunk};
-  Ring ring_{lane_, kChunk* kChunks};
+  Ring ring_{lane_, kBytes};
 };
 
 std::string Bytes(std::mt19937* random, size_t size) {
@@ -68,14 +69,14 @@ TEST_F(LaneTest, RecordsOfAllSizesComeWholeAndInOrder) {
   EXPECT_GT(refused, 100u);
   EXPECT_GT(read, 5'000u);
   EXPECT_GT(largest, EVENT_BYTES - 1000u);
-  EXPECT_GT(head_, 20 * kChunk * kChunks);
+  EXPECT_GT(head_, 20 * kBytes);
 }
 
 TEST_F(LaneTest, WhatWasNotReleasedIsNotOverwritten) {
   const std::string record(1000, 'a');
   int put = 0;
   while (Put(record)) ++put;
-  EXPECT_GE(put, static_cast<int>(kChunk * kChunks / 1008) - 1);
+  EXPECT_GE(put, static_cast<int>(kBytes / 1008) - 1);
   for (int i = 0; i < put; ++i) {
     ASSERT_EQ(ring_.Peek(), record);
     ring_.Advance();
@@ -100,8 +101,7 @@ TEST_F(LaneTest, ARecordThatEndsWithItsChunkIsFollowedByTheNextChunk) {
 }
 
 TEST_F(LaneTest, PositionsThatSomebodyMovedEndTheReadingAndNothingElse) {
-  const uint64_t jumps[] = {
-      8, 4096, kChunk, kChunk * kChunks, kChunk * kChunks + 8, ~uint64_t{0} / 2, 1 << 20};
+  const uint64_t jumps[] = {8, 4096, kChunk, kBytes, kBytes + 8, ~uint64_t{0} / 2, 1 << 20};
   const std::string record(100, 'a');
   for (const char fill : {'\xff', '\0', '\x10'}) {
     for (const uint64_t jump : jumps) {

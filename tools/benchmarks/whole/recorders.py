@@ -254,8 +254,6 @@ class Snoopy:
     LIBRARY = f"{DEBIAN}/snoopy/lib/x86_64-linux-gnu/libsnoopy.so.0"
 
     def start(self):
-        if os.path.exists(self.CONFIG):
-            raise RuntimeError(f"{self.CONFIG} is somebody's: snoopy is not measured")
         self.dir = tempfile.mkdtemp(prefix="cairn-bench-")
         os.chmod(self.dir, 0o777)  # all that run write to it
         with open(self.CONFIG, "w") as file:
@@ -297,8 +295,10 @@ def recorders(names):
         else:
             found.append(Auditd(laurel))
     if "snoopy" in names:
-        if os.path.exists(Snoopy.LIBRARY):
-            found.append(Snoopy())
-        else:
+        if not os.path.exists(Snoopy.LIBRARY):
             missing.append("snoopy: the package cannot be had (tools/setup bench)")
+        elif os.path.exists(Snoopy.CONFIG):
+            missing.append(f"snoopy: {Snoopy.CONFIG} is somebody's")
+        else:
+            found.append(Snoopy())
     return found, missing
