@@ -6,6 +6,8 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
 #include "base/certificate.h"
 #include "base/io.h"
@@ -30,6 +32,8 @@ class TlsTest : public ::testing::Test {
              .not_before = absl::Now() - absl::Hours(48),
              .not_after = absl::Now() - absl::Hours(24)});
   }
+
+  void TearDown() override { std::filesystem::remove_all(dir_); }
 
   void Authority(const std::string& name) {
     const auto pair = CertificateAuthority::Create(name, absl::Hours(24));

@@ -11,12 +11,20 @@ namespace {
 
 constexpr char kUri[] = "cairn://test.example/h/00000000-0000-4000-8000-000000000001";
 
-cairn::collector::Core* MakeCore() {
+// Where what the hosts send is stored; gone when the process ends.
+struct StoreDir {
+  StoreDir() {
+    const char* const base = std::getenv("TMPDIR");
+    path = std::string(base != nullptr ? base : "/tmp") + "/session-fuzz-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) std::abort();
+  }
+  ~StoreDir() { std::filesystem::remove_all(path); }
+  std::string path;
+};
+
+cairn::collector::Core* MakeCore(const std::string& dir) {
   using namespace cairn;
   SetLogLevel(static_cast<LogLevel>(0));
-  const char* const base = std::getenv("TMPDIR");
-  std::string dir = std::string(base != nullptr ? base : "/tmp") + "/session-fuzz-XXXXXX";
-  if (::mkdtemp(dir.data()) == nullptr) std::abort();
   collector::CoreOptions options{.deployment = "test.example",
                                  .store = dir + "/store",
                                  .hosts_dir = dir + "/hosts",
@@ -30,7 +38,8 @@ cairn::collector::Core* MakeCore() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static cairn::collector::Core* core = MakeCore();
+  static const StoreDir dir;
+  static cairn::collector::Core* core = MakeCore(dir.path);
   cairn::collector::Session session(core, {.address = "fuzz", .uris = {kUri}});
   std::string out;
   const absl::string_view bytes(reinterpret_cast<const char*>(data), size);

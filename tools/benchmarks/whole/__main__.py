@@ -20,14 +20,16 @@ def say(text):
 
 
 def one_round(tools, works):
-    """{recorder: {workload: cost}}"""
-    costs = {}
-    for tool in tools:
-        tool.start()
-        try:
-            costs[tool.name] = {name: tool.during(work) for name, work in works.items()}
-        finally:
-            tool.stop()
+    """{recorder: {workload: cost}}; workload by workload, so that what is compared is moments apart: a
+    machine drifts by more than what is looked for."""
+    costs = {tool.name: {} for tool in tools}
+    for name, work in works.items():
+        for tool in tools:
+            tool.start()
+            try:
+                costs[tool.name][name] = tool.during(work)
+            finally:
+                tool.stop()
     return costs
 
 

@@ -118,23 +118,25 @@ def unaudited(times=10, calls=300_000):
 
 
 def server(work, pairs=20):
-    """Ratios of a server's time under pack `baseline` to that without, moments apart: a machine
-    drifts by more than what is looked for."""
+    """Ratios of a server's time under pack `baseline` to that without, moments apart, of one and the
+    same process: two starts of a server differ by more than what is looked for."""
     tool, ratios = Cairn("baseline"), []
 
     def recorded():
         tool.start()
         try:
-            return work(1)["wall"]
+            return work.seconds(3)["wall"]
         finally:
             tool.stop()
-    for pair in range(pairs):
-        if pair % 2 == 0:
-            none = work(1)["wall"]
-            ratios.append(recorded() / none)
-        else:
-            under = recorded()
-            ratios.append(under / work(1)["wall"])
+    with work.up():
+        work.second()
+        for pair in range(pairs):
+            if pair % 2 == 0:
+                none = work.seconds(3)["wall"]
+                ratios.append(recorded() / none)
+            else:
+                under = recorded()
+                ratios.append(under / work.seconds(3)["wall"])
     return ratios
 
 

@@ -208,10 +208,11 @@ class Auditd(KernelAudit):
         os.chmod(f"{self.dir}/auditd.conf", 0o640)
         self.process = subprocess.Popen([f"{self.place}/sbin/auditd", "-n", "-c", self.dir],
                                         env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(1)
-        if self.process.poll() is not None:
-            self.restore()
-            raise RuntimeError("auditd ended at once")
+        while f"pid {self.process.pid}\n" not in self.control("-s"):
+            if self.process.poll() is not None:
+                self.restore()
+                raise RuntimeError("auditd ended at once")
+            time.sleep(0.02)
         self.control("-b", "8192")
         self.rule = ["exit,always", "-F", "arch=b64", "-F", f"uid={USER}", "-S", AUDIT_CALLS]
         self.control("-a", *self.rule)

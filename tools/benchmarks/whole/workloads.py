@@ -1,6 +1,7 @@
 """What a machine does while it is recorded: each workload is a function that returns what it cost.
 Its argument: which share of its acts to do. What is short is done several times over and the least
 counts: others on the machine only add to it, in bursts that are longer than these runs."""
+import contextlib
 import os
 import pwd
 import re
@@ -75,8 +76,24 @@ def program(name, *places):
     return shutil.which(name)
 
 
-def server_work():
-    """nginx on loopback under wrk: seconds for a request, so that more is worse as elsewhere."""
+class Server:
+    """A server that is asked as fast as it answers: seconds for an answer, so that more is worse as
+    elsewhere. `up`: a context in which it runs; `second`: what an answer took in a second of it."""
+
+    def __init__(self, up, second):
+        self.up = up
+        self.second = second
+
+    def seconds(self, times):
+        return least(self.second() for _ in range(times))
+
+    def __call__(self, _):
+        with self.up():
+            return self.seconds(2)
+
+
+def nginx_work():
+    """nginx on loopback under wrk."""
     nginx = program("nginx", f"{DEBIAN}/nginx/usr/sbin/nginx")
     wrk = program("wrk", f"{DEBIAN}/wrk/usr/bin/wrk")
     if not (nginx and wrk):
@@ -93,25 +110,26 @@ def server_work():
         file.write("x" * 600)
     libraries = {**os.environ, "LD_LIBRARY_PATH": f"{DEBIAN}/wrk/usr/lib/x86_64-linux-gnu"}
 
-    def once():
+    def second():
         out = run([wrk, "-t1", "-c16", "-d1s", "http://127.0.0.1:18080/"], env=libraries).stdout
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
         return {"cpu": 1 / rate, "wall": 1 / rate}
 
-    def work(_):
+    @contextlib.contextmanager
+    def up():
         server = subprocess.Popen([nginx, "-e", f"{place}/errors", "-c", f"{place}/nginx.conf"],
                                   stderr=subprocess.DEVNULL)
         time.sleep(0.4)
         try:
-            return least(once() for _ in range(3))
+            yield
         finally:
             server.terminate()
             server.wait()
-    return work
+    return Server(up, second)
 
 
 def pgbench_work():
-    """PostgreSQL under pgbench, which selects: seconds for a transaction."""
+    """PostgreSQL under pgbench, which selects."""
     places = [f"{DEBIAN}/postgresql/usr/lib/postgresql/15/bin"]
     places += [f"/usr/lib/postgresql/{version}/bin" for version in range(10, 30)]
     found = [place for place in places if os.path.exists(f"{place}/initdb")]
@@ -136,18 +154,19 @@ def pgbench_work():
     subprocess.run(as_user(base + ["-i", "postgres"]), **quiet)
     control("stop")
 
-    def once():
+    def second():
         out = run(as_user(base + ["-S", "-n", "-c4", "-T1", "postgres"]), cwd="/tmp").stdout
         rate = float(re.search(r"tps = ([\d.]+)", out).group(1))
         return {"cpu": 1 / rate, "wall": 1 / rate}
 
-    def work(_):
+    @contextlib.contextmanager
+    def up():
         control("start")
         try:
-            return least(once() for _ in range(3))
+            yield
         finally:
             control("stop")
-    return work
+    return Server(up, second)
 
 
 def workloads():
@@ -161,6 +180,6 @@ def workloads():
         "spawn": load("spawn", 120, 1),
         "compile": compile_work(),
         "find": find_work(),
-        "nginx": server_work(),
+        "nginx": nginx_work(),
         "pgbench": pgbench_work(),
     }
