@@ -9,7 +9,6 @@
 // looking adds up to its step, 50 us or what the scheduler makes of it.
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +30,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/priority.h"
 #include "ledger/frame.h"
 #include "ledger/reader.h"
 #include "ledger/segments.h"
@@ -76,7 +76,8 @@ class Growth {
 
   void Look() {
     prctl(PR_SET_TIMERSLACK, 1);
-    setpriority(PRIO_PROCESS, 0, -20);  // of this thread
+    const absl::Status taken = TakePriority(-20);
+    if (!taken.ok()) fprintf(stderr, "bench_latency: %s\n", std::string(taken.message()).c_str());
     Fd fd(open(PathOf(epoch_).c_str(), O_RDONLY | O_CLOEXEC));
     uint64_t size = 0;
     for (uint64_t step = 0; !ended_; ++step) {

@@ -132,7 +132,10 @@ def add_figure_goals(goals, figures):
         if name in figures:
             for key, must, stretch in (("p50_us", 1, None), ("p99_us", 3, 1.5), ("max_us", 15, None)):
                 goals.add(f"syscall to chained record in the file, {load}, {key[:-3]}",
-                          figures[name][key] / 1000, must, stretch, "ms")
+                          figures[name][key] / 1000, must, stretch, "ms",
+                          note="" if key != "max_us" else
+                          f"greatest of all {figures[name]['greatest_us'] / 1000:.1f}, "
+                          f"not found {figures[name]['missing']}")
     if "idle" in figures:
         resting = figures["idle"]
         goals.add("idle agent", 100 * resting["core"], 0.3, 0.1, "% core",
