@@ -1,11 +1,14 @@
 #include "base/daemon_main.h"
 
+#include <sys/resource.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "base/priority.h"
 #include "base/secret.h"
 #include "base/version.h"
 
@@ -27,6 +30,12 @@ std::string Help(const DaemonProgram& program) {
                       "  0 ok   1 failed   5 usage   6 bad configuration\n");
 }
 
+void TakePriority(const DaemonProgram& program) {
+  if (::getpriority(PRIO_PROCESS, 0) <= program.nice) return;
+  if (::setpriority(PRIO_PROCESS, 0, program.nice) == 0) return;
+  LogWarning(program.name, ": not at nice ", program.nice, ": ", std::strerror(errno));
+}
+
 int Run(const DaemonProgram& program, const std::string& config_path, bool check_only) {
   auto run = program.prepare(config_path);
   if (!run.ok()) {
@@ -35,11 +44,7 @@ int Run(const DaemonProgram& program, const std::string& config_path, bool check
   }
   if (check_only) return kOk;
   ForbidDumps();
-  if (program.nice < 0) {
-    const absl::Status taken = TakePriority(program.nice);
-    if (!taken.ok())
-      LogWarning(program.name, ": not at nice ", program.nice, ": ", taken.message());
-  }
+  TakePriority(program);
   const absl::Status restricted = Restrict(program.capabilities, program.network);
   if (!restricted.ok()) LogWarning(program.name, ": not restricted: ", restricted.message());
   const absl::Status status = (*run)();

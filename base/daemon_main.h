@@ -22,7 +22,7 @@ struct DaemonProgram {
   absl::StatusOr<absl::AnyInvocable<absl::Status()>> (*prepare)(const std::string& config_path);
   std::vector<int> capabilities;  // that it keeps
   Network network = Network::kIp;
-  int nice = 0;  // below 0: what TakePriority asks for
+  int nice = 0;  // what setpriority(2) is asked for, where it is not lower already
 };
 
 // `main`: prepares, forbids dumps, takes its priority, restricts, runs. 0 ok, 1 failed, 5 usage, 6
