@@ -148,7 +148,7 @@ def server(work, pairs=20):
     return ratios
 
 
-def idle(seconds=10, windows=3):
+def idle(seconds=10, windows=6):
     """An agent while nothing happens: of the windows the one in which the fewest events were seen."""
     tool = Cairn("audit")
     tool.start()
