@@ -1,6 +1,7 @@
 """What a machine does while it is recorded: each workload is a function that returns what it cost.
 Its argument: which share of its acts to do. What is short is done several times over and the least
 counts: others on the machine only add to it, in bursts that are longer than these runs."""
+import atexit
 import contextlib
 import os
 import pwd
@@ -50,10 +51,11 @@ def load(kind, count, workers, times=5):
 
 
 def compile_work():
-    source = os.path.join(tempfile.gettempdir(), "cairn-bench.c")
+    source = f"{place_for('compile')}/bench.c"
     with open(source, "w") as file:
         file.write("#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
                    "int main(int c, char **v) { return printf(\"%d %s\\n\", c, v[0]) < 0; }\n")
+    os.chmod(os.path.dirname(source), 0o755)
     os.chmod(source, 0o644)
     loop = f"i=0; while [ $i -lt 8 ]; do gcc -O1 -c {source} -o /dev/null; i=$((i+1)); done"
     return lambda _: least(measure(["sh", "-c", loop]) for _ in range(3))
@@ -74,6 +76,13 @@ def program(name, *places):
         if os.access(place, os.X_OK):
             return place
     return shutil.which(name)
+
+
+def place_for(what):
+    """A directory of this run's, gone when it ends."""
+    place = tempfile.mkdtemp(prefix=f"cairn-{what}-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
 
 
 class Server:
@@ -98,7 +107,7 @@ def nginx_work():
     wrk = program("wrk", f"{DEBIAN}/wrk/usr/bin/wrk")
     if not (nginx and wrk):
         return None
-    place = tempfile.mkdtemp(prefix="cairn-nginx-")
+    place = place_for("nginx")
     os.chmod(place, 0o755)
     temporary = "".join(f"{kind}_temp_path {place}/{kind};\n"
                         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -137,7 +146,7 @@ def pgbench_work():
         return None
     binaries = found[0]
     pgbench = program("pgbench", f"{binaries}/pgbench")
-    place = tempfile.mkdtemp(prefix="cairn-pg-")
+    place = place_for("pg")
     os.chmod(place, 0o700)
     os.chown(place, USER, USER)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True,
