@@ -6,7 +6,7 @@
 //   bench_latency DIR COUNT PAUSE_US
 //
 // Prints one JSON line: probes found and missing, and p50, p99 and max in microseconds, to which
-// looking adds up to its step, 50 us or what the scheduler makes of it.
+// looking adds up to its step, 50 us or what the scheduler makes of it; the longest that it was.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -79,6 +79,9 @@ class Growth {
     if (looker_.joinable()) looker_.join();
   }
 
+  // The longest that it did not look, since it was not given its cpu. After End.
+  uint64_t longest_pause_ns() const { return longest_pause_; }
+
   // 0: it was never seen of that size.
   uint64_t When(uint64_t epoch, uint64_t size) const {
     const auto at = std::lower_bound(seen_.begin(), seen_.end(), Seen{epoch, size, 0});
@@ -97,7 +100,11 @@ class Growth {
     AskForShortTurns();
     Fd fd(open(PathOf(epoch_).c_str(), O_RDONLY | O_CLOEXEC));
     uint64_t size = 0;
+    uint64_t looked = BootNs();
     for (uint64_t step = 0; !ended_; ++step) {
+      const uint64_t now = BootNs();
+      longest_pause_ = std::max(longest_pause_, now - looked);
+      looked = now;
       Fd next;
       struct stat st;
       if (step % 10 == 0 && stat(PathOf(epoch_ + 1).c_str(), &st) == 0) {  // asking is no event
@@ -119,6 +126,7 @@ class Growth {
   const std::string dir_;
   uint64_t epoch_;
   std::vector<Seen> seen_;
+  uint64_t longest_pause_ = 0;
   std::atomic<bool> ended_ = false;
   std::thread looker_;
 };
@@ -188,8 +196,10 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
                         : took[static_cast<size_t>(share * static_cast<double>(took.size() - 1))];
   };
   printf(
-      "{\"found\": %zu, \"missing\": %zu, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f}\n",
-      took.size(), count - std::min<size_t>(count, took.size()), at(0.5), at(0.99), at(1));
+      "{\"found\": %zu, \"missing\": %zu, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, "
+      "\"not_looked_us\": %.0f}\n",
+      took.size(), count - std::min<size_t>(count, took.size()), at(0.5), at(0.99), at(1),
+      static_cast<double>(growth.longest_pause_ns()) / 1000);
   return 0;
 }
 
