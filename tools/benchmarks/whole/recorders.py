@@ -1,4 +1,5 @@
 """Who records while a workload runs: nobody, cairnd with a pack, auditd, auditd with laurel, snoopy."""
+import contextlib
 import fcntl
 import json
 import os
@@ -34,15 +35,48 @@ class Nothing:
         return {}
 
 
-class Cairn:
+class Recorder:
+    """Begins and stops; what begins and fails, or is told to end meanwhile, leaves nothing behind."""
+    process = None
+    dir = None
+
+    def start(self):
+        try:
+            self.begin()
+        except BaseException:
+            self.stop()
+            raise
+
+    def make_dir(self):
+        self.dir = tempfile.mkdtemp(prefix="cairn-bench-")
+
+    def stop(self):
+        if self.process:
+            self.end(self.process)
+            self.process = None
+        if self.dir:
+            shutil.rmtree(self.dir)
+            self.dir = None
+
+    @staticmethod
+    def end(process):
+        """auditd loses a SIGTERM that comes while it starts, so it is said more than once."""
+        for number in [signal.SIGTERM] * 5 + [signal.SIGKILL]:
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+                return
+
+
+class Cairn(Recorder):
     """cairnd with one of the shipped packs."""
 
     def __init__(self, pack):
         self.pack = pack
         self.name = pack
 
-    def start(self):
-        self.dir = tempfile.mkdtemp(prefix="cairn-bench-")
+    def begin(self):
+        self.make_dir()
         os.makedirs(f"{self.dir}/policy.d")
         shutil.copy(f"{REPO}/config/policy/{self.pack}.yaml", f"{self.dir}/policy.d/")
         with open(f"{self.dir}/agent.yaml", "w") as file:
@@ -51,16 +85,17 @@ class Cairn:
                        f"control: {{socket: {self.dir}/control.sock}}\n"
                        f"capture: {{{CAPTURE}, state_dir: {self.dir}/capture}}\n")
         self.cairn("key", "init")
-        self.process = subprocess.Popen(
-            [f"{BUILD}/bin/cairnd", "--config", f"{self.dir}/agent.yaml"],
-            stderr=subprocess.DEVNULL)
+        with open(f"{self.dir}/said", "w") as said:
+            self.process = subprocess.Popen(
+                [f"{BUILD}/bin/cairnd", "--config", f"{self.dir}/agent.yaml"], stderr=said)
         for _ in range(600):
             if self.status() is not None:
                 return
             if self.process.poll() is not None:
                 break
             time.sleep(0.05)
-        raise RuntimeError(f"cairnd does not record; see {self.dir}")
+        with open(f"{self.dir}/said") as said:
+            raise RuntimeError(f"cairnd does not record: {said.read()}")
 
     def cairn(self, *words):
         return run([f"{BUILD}/bin/cairn", *words, "--config", f"{self.dir}/agent.yaml"]).stdout
@@ -116,14 +151,11 @@ class Cairn:
                                        "--type", event, "--where", where, self.log))
         return sum(row["count"] for row in report["by_event"])
 
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-        shutil.rmtree(self.dir)
 
-
-class KernelAudit:
-    """The kernel's audit settings, by the auditctl of Debian's package; put back by restore."""
+class KernelAudit(Recorder):
+    """The kernel's audit settings, by the auditctl of Debian's package; put back when it stops."""
+    lock = None
+    before = None
 
     def __init__(self):
         self.place = f"{DEBIAN}/auditd"
@@ -140,12 +172,18 @@ class KernelAudit:
         self.before = dict(line.split(None, 1) for line in self.control("-s").splitlines()
                            if " " in line)
 
+    def stop(self):
+        super().stop()
+        if self.lock:
+            self.restore()
+            self.lock.close()
+            self.lock = self.before = None
+
     def restore(self):
         for option, key in (("-e", "enabled"), ("-b", "backlog_limit"), ("-r", "rate_limit"),
                             ("-f", "failure"), ("--backlog_wait_time", "backlog_wait_time")):
-            if key in self.before:
+            if key in (self.before or {}):
                 self.control(option, self.before[key].split()[0])
-        self.lock.close()
 
 
 class Rules(KernelAudit):
@@ -160,15 +198,8 @@ class Rules(KernelAudit):
             return "the package auditd cannot be had (tools/setup bench)"
         return None if "No rules" in KernelAudit().control("-l") else "audit rules are loaded here"
 
-    def start(self):
+    def begin(self):
         self.claim()
-        try:
-            self.load()
-        except BaseException:  # also when told to end
-            self.stop()
-            raise
-
-    def load(self):
         with open(f"{self.place}/{self.RULES}") as file:
             for line in file:
                 if line.startswith("-"):  # one that is not for this machine is left out
@@ -176,11 +207,9 @@ class Rules(KernelAudit):
                                    capture_output=True)
         self.control("-e", "1")
 
-    def stop(self):
-        try:
-            self.control("-D")
-        finally:
-            self.restore()
+    def restore(self):
+        self.control("-D")
+        super().restore()
 
 
 class Auditd(KernelAudit):
@@ -190,10 +219,12 @@ class Auditd(KernelAudit):
         super().__init__()
         self.name = "auditd+laurel" if laurel else "auditd"
         self.laurel = laurel
+        self.rule = ["exit,always", "-F", "arch=b64", "-F", f"uid={USER}", "-S", AUDIT_CALLS]
+        self.added = False
 
-    def start(self):
+    def begin(self):
         self.claim()
-        self.dir = tempfile.mkdtemp(prefix="cairn-auditd-run-")
+        self.make_dir()
         os.makedirs(f"{self.dir}/plugins.d")
         if self.laurel:
             self.configure_laurel()
@@ -208,13 +239,13 @@ class Auditd(KernelAudit):
         os.chmod(f"{self.dir}/auditd.conf", 0o640)
         self.process = subprocess.Popen([f"{self.place}/sbin/auditd", "-n", "-c", self.dir],
                                         env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
         while f"pid {self.process.pid}\n" not in self.control("-s"):
-            if self.process.poll() is not None:
-                self.restore()
-                raise RuntimeError("auditd ended at once")
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("auditd does not record")
             time.sleep(0.02)
         self.control("-b", "8192")
-        self.rule = ["exit,always", "-F", "arch=b64", "-F", f"uid={USER}", "-S", AUDIT_CALLS]
+        self.added = True
         self.control("-a", *self.rule)
         self.control("-e", "1")
 
@@ -239,23 +270,20 @@ class Auditd(KernelAudit):
         return cost
 
     def stop(self):
-        try:
-            self.control("-d", *self.rule)
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait()
-        finally:
-            self.restore()
-            shutil.rmtree(self.dir)
+        if self.added:  # first: no event is on its way when auditd ends
+            self.added = False
+            subprocess.run([f"{self.place}/sbin/auditctl", "-d", *self.rule], env=self.environment, capture_output=True)
+        super().stop()
 
 
-class Snoopy:
+class Snoopy(Recorder):
     """A library that is preloaded into programs and writes a line for each exec that they ask it for."""
     name = "snoopy"
     CONFIG = "/etc/snoopy.ini"  # built into it
     LIBRARY = f"{DEBIAN}/snoopy/lib/x86_64-linux-gnu/libsnoopy.so.0"
 
-    def start(self):
-        self.dir = tempfile.mkdtemp(prefix="cairn-bench-")
+    def begin(self):
+        self.make_dir()
         os.chmod(self.dir, 0o777)  # all that run write to it
         with open(self.CONFIG, "w") as file:
             file.write(f"[snoopy]\noutput = file:{self.dir}/log\n")
@@ -278,8 +306,9 @@ class Snoopy:
         return cost
 
     def stop(self):
-        os.unlink(self.CONFIG)
-        shutil.rmtree(self.dir)
+        if os.path.exists(self.CONFIG):  # ours: somebody's, and it is not measured
+            os.unlink(self.CONFIG)
+        super().stop()
 
 
 def recorders(names):
