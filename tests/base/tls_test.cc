@@ -6,11 +6,10 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
-#include <filesystem>
-
 #include "absl/strings/str_cat.h"
 #include "base/certificate.h"
 #include "base/io.h"
+#include "tests/ledger/test_log.h"
 
 namespace cairn {
 namespace {
@@ -18,8 +17,6 @@ namespace {
 class TlsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = absl::StrCat(::testing::TempDir(), "/tls-XXXXXX");
-    ASSERT_NE(::mkdtemp(dir_.data()), nullptr);
     Authority("ca");
     Authority("other");
     Certify("server", "ca",
@@ -32,8 +29,6 @@ class TlsTest : public ::testing::Test {
              .not_before = absl::Now() - absl::Hours(48),
              .not_after = absl::Now() - absl::Hours(24)});
   }
-
-  void TearDown() override { std::filesystem::remove_all(dir_); }
 
   void Authority(const std::string& name) {
     const auto pair = CertificateAuthority::Create(name, absl::Hours(24));
@@ -111,7 +106,8 @@ class TlsTest : public ::testing::Test {
     return Meet(*std::move(s), *std::move(c));
   }
 
-  std::string dir_;
+  const ledger::TempDir temp_;
+  const std::string& dir_ = temp_.path();
 };
 
 TEST_F(TlsTest, BothSidesCertifiedMeet) {

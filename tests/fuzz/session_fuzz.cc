@@ -1,26 +1,15 @@
 // A hostile host with a good certificate against one session of the collector.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
+#include <string>
 
 #include "base/log.h"
 #include "collector/session.h"
+#include "tests/ledger/test_log.h"
 
 namespace {
 
 constexpr char kUri[] = "cairn://test.example/h/00000000-0000-4000-8000-000000000001";
-
-// Where what the hosts send is stored; gone when the process ends.
-struct StoreDir {
-  StoreDir() {
-    const char* const base = std::getenv("TMPDIR");
-    path = std::string(base != nullptr ? base : "/tmp") + "/session-fuzz-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) std::abort();
-  }
-  ~StoreDir() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 cairn::collector::Core* MakeCore(const std::string& dir) {
   using namespace cairn;
@@ -38,8 +27,8 @@ cairn::collector::Core* MakeCore(const std::string& dir) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const StoreDir dir;
-  static cairn::collector::Core* core = MakeCore(dir.path);
+  static const cairn::ledger::TempDir dir;
+  static cairn::collector::Core* core = MakeCore(dir.path());
   cairn::collector::Session session(core, {.address = "fuzz", .uris = {kUri}});
   std::string out;
   const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
