@@ -148,7 +148,7 @@ void Daemon::DoWhatIsDue() {
   CheckSuspend(now_ns);
   if (now_ns >= next_beat_ns_) Beat(now_ns);
   if (now_ns >= next_notice_ns_) {
-    next_notice_ns_ = now_ns + kSecondNs;
+    next_notice_ns_ = NextMultiple(now_ns, kSecondNs);
     recorder_->TakeNotices(now_ns);
     if (keeper_->urgent()) KeepRoom();
   }

@@ -17,6 +17,12 @@ inline uint64_t BootNs() { return ClockNs(CLOCK_BOOTTIME); }        // runs duri
 inline uint64_t MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }  // does not
 inline uint64_t WallNs() { return ClockNs(CLOCK_REALTIME); }        // may be set
 
+// The first multiple of `period_ns` behind `ns`: what is done once a period at it shares its
+// wake-ups.
+constexpr uint64_t NextMultiple(uint64_t ns, uint64_t period_ns) {
+  return (ns / period_ns + 1) * period_ns;
+}
+
 // CLOCK_REALTIME - CLOCK_BOOTTIME.
 inline int64_t WallOffsetNs() {
   const uint64_t wall_ns = WallNs();

@@ -15,11 +15,11 @@
 namespace cairn::capture {
 namespace {
 
-constexpr size_t kMaxMessages = 4096;  // a Drain
-constexpr int kMaxLastDrains = 16;     // more than the socket holds
-constexpr uint64_t kAskEveryNs = 1'000'000'000;
-constexpr uint64_t kAskRulesEveryNs = 3'000'000'000;
-constexpr uint64_t kAnswerNs = 20'000'000;  // until the answer is looked for
+constexpr size_t kMaxMessages = 4096;                 // a Drain
+constexpr int kMaxLastDrains = 16;                    // more than the socket holds
+constexpr uint64_t kAskEveryNs = 1'000'000'000;       // while messages come
+constexpr uint64_t kAskQuietEveryNs = 3'000'000'000;  // while none do; and for rules
+constexpr uint64_t kAnswerNs = 20'000'000;            // until the answer is looked for
 
 // A record about loss: `count` events, exactly or at least.
 void FillLost(Record* record, absl::string_view reason, uint64_t count, bool at_least) {
@@ -121,8 +121,11 @@ size_t AuditSource::Drain(Sink sink) {
 
 uint64_t AuditSource::due_ns() const {
   if (asker_ == nullptr) return assembler_.due_ns();
-  return std::min(assembler_.due_ns(),
-                  asker_->busy() ? looked_ns_ + kAnswerNs : asked_ns_ + kAskEveryNs);
+  return std::min(assembler_.due_ns(), asker_->busy() ? looked_ns_ + kAnswerNs : AskDueNs());
+}
+
+uint64_t AuditSource::AskDueNs() const {
+  return NextMultiple(asked_ns_, heard_ ? kAskEveryNs : kAskQuietEveryNs);
 }
 
 bool AuditSource::ReadOne(Sink sink) {
@@ -130,9 +133,11 @@ bool AuditSource::ReadOne(Sink sink) {
   AuditMessage message;
   switch (socket_->Read(&message)) {
     case AuditRead::kMessage:
+      heard_ = true;
       Take(message, sink);
       return true;
     case AuditRead::kOverrun:
+      heard_ = true;
       ++counters_.overruns;
       overrun_ns_ = BootNs();
       return true;
@@ -211,7 +216,7 @@ size_t AuditSource::Tick(Sink sink) {
   if (asker_ == nullptr) return handed_out_;
   looked_ns_ = now;
   if (auto answer = asker_->Take()) HearKernel(*std::move(answer), sink);
-  if (!asker_->busy() && now >= asked_ns_ + kAskEveryNs) AskKernel(now);
+  if (!asker_->busy() && now >= AskDueNs()) AskKernel(now);
   return handed_out_;
 }
 
@@ -233,7 +238,8 @@ size_t AuditSource::Finish(Sink sink) {
 
 void AuditSource::AskKernel(uint64_t now_ns) {
   asked_ns_ = now_ns;
-  const bool rules = now_ns >= rules_asked_ns_ + kAskRulesEveryNs;
+  heard_ = false;
+  const bool rules = now_ns >= NextMultiple(rules_asked_ns_, kAskQuietEveryNs);
   if (rules) rules_asked_ns_ = now_ns;
   asker_->Ask(rules);
 }

@@ -71,9 +71,9 @@ class AuditSource {
   // Returns how many.
   size_t Drain(Sink sink);
 
-  // Call by due_ns(): hands out what is overdue, and once a second asks the kernel for its counters
-  // and settings; losses, drift and takeovers come out as records when it has answered, and an
-  // auditd that was installed meanwhile gets its socket.
+  // Call by due_ns(): hands out what is overdue, and once a second, each third while no messages
+  // come, asks the kernel for its counters and settings; losses, drift and takeovers come out as
+  // records when it has answered, and an auditd that was installed meanwhile gets its socket.
   size_t Tick(Sink sink);
   uint64_t due_ns() const;  // CLOCK_BOOTTIME; UINT64_MAX: never
 
@@ -100,6 +100,7 @@ class AuditSource {
   void Take(const AuditMessage& message, Sink sink);
   void HandOutEvent(const AuditEvent& event, Sink sink);
   void HandOutOwn(Record* record, Sink sink);
+  uint64_t AskDueNs() const;
   void AskKernel(uint64_t now_ns);
   void HearKernel(AuditAnswer answer, Sink sink);
   void ReportLosses(uint32_t kernel_lost, bool last, Sink sink);
@@ -120,6 +121,7 @@ class AuditSource {
   AuditActor actor_;
   std::string mode_ = "off", reason_;
   bool owner_ = false;
+  bool heard_ = false;  // since the last question
   uint32_t lost_seen_ = 0;
   uint64_t overruns_reported_ = 0;
   uint64_t overrun_ns_ = 0;
