@@ -23,7 +23,7 @@ namespace {
 // Closed blocks are written together: at this many bytes, or this long after the last write. (A
 // write of 13 KB costs twice as much a byte as one of 256 KiB.)
 constexpr uint64_t kWriteBytes = 256 << 10;
-constexpr uint64_t kWriteNs = 600'000;  // less than the capture thread's shortest nap
+constexpr uint64_t kWriteNs = 400'000;  // less than the capture thread's shortest nap
 // Blocks kept in memory while fdatasync is slow, before Append waits for it.
 constexpr uint64_t kMaxPendingBytes = 32 << 20;
 // What a segment may gain between two looks at its size.

@@ -28,7 +28,7 @@ namespace cairn::capture {
 namespace {
 
 constexpr uint64_t kBusyNapNs = 1'000'000;   // between looks while events come
-constexpr uint64_t kFloodNapNs = 700'000;    // and while they come so fast that a look is cheap:
+constexpr uint64_t kFloodNapNs = 500'000;    // and while they come so fast that a look is cheap:
 constexpr size_t kFlood = 64;                // so many in one
 constexpr uint64_t kIsolatedNs = 4'000'000;  // since the one before: nothing follows at once
 constexpr uint64_t kLossLookNs = 100'000'000;
