@@ -5,9 +5,10 @@
 //
 //   bench_latency DIR COUNT PAUSE_US
 //
-// Prints one JSON line: probes found, missing and left out, since the host of this virtual machine
-// took a cpu from it meanwhile; of the others p50, p99 and max in microseconds, to which looking
-// adds up to its step, 50 us or what the scheduler makes of it; the longest that it was.
+// Prints one JSON line: probes found, missing, and left out since a cpu stood still meanwhile (the
+// host of a virtual machine had taken it); of those found p50, p99 and max in microseconds, to
+// which looking adds up to its step, 50 us or what the scheduler makes of it; the longest
+// standstill.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -21,6 +22,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <deque>
 #include <map>
 #include <string>
 #include <thread>
@@ -66,15 +68,74 @@ void AskForShortTurns() {
   if (syscall(SYS_sched_setattr, 0, &turns, 0) != 0) perror("bench_latency: sched_setattr");
 }
 
-// The ticks (10 ms) that the host of this virtual machine took from its cpus (proc(5), steal).
-uint64_t StolenTicks() {
-  uint64_t stolen = 0;
-  if (FILE* const file = fopen("/proc/stat", "re"); file != nullptr) {
-    if (fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &stolen) != 1) stolen = 0;
-    fclose(file);
+// When a cpu did not even run a real-time thread, of which each has one that wakes each millisecond
+// (as cyclictest does): no program on it could.
+class Stalls {
+ public:
+  Stalls() {
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &cpus)) continue;
+      std::vector<Stall>* const stalls = &stalls_.emplace_back();
+      watchers_.emplace_back([this, cpu, stalls] { Watch(cpu, stalls); });
+    }
   }
-  return stolen;
-}
+  ~Stalls() { End(); }
+
+  void End() {
+    ended_ = true;
+    for (std::thread& watcher : watchers_) {
+      if (watcher.joinable()) watcher.join();
+    }
+  }
+
+  // Both after End. How long those took that were, or had begun or not ended, between two times.
+  uint64_t Within(uint64_t from, uint64_t until) const {
+    uint64_t took = 0;
+    for (const std::vector<Stall>& stalls : stalls_) {
+      for (const auto& [begun, ended] : stalls) {
+        if (begun < until && ended > from) took += ended - begun;
+      }
+    }
+    return took;
+  }
+  uint64_t longest_ns() const {
+    uint64_t longest = 0;
+    for (const std::vector<Stall>& stalls : stalls_) {
+      for (const auto& [begun, ended] : stalls) longest = std::max(longest, ended - begun);
+    }
+    return longest;
+  }
+
+ private:
+  using Stall = std::pair<uint64_t, uint64_t>;  // from, until
+
+  static constexpr uint64_t kPeriodNs = 1'000'000;
+  static constexpr uint64_t kStallNs = 3'000'000;
+
+  void Watch(int cpu, std::vector<Stall>* stalls) {
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(cpu, &only);
+    const sched_param first = {.sched_priority = 1};
+    if (sched_setaffinity(0, sizeof(only), &only) != 0 ||
+        sched_setscheduler(0, SCHED_FIFO, &first) != 0) {
+      perror("bench_latency: a real-time thread");
+      return;
+    }
+    for (uint64_t last = BootNs(); !ended_;) {
+      SleepUntil(last + kPeriodNs);
+      const uint64_t now = BootNs();
+      if (now - last > kStallNs) stalls->emplace_back(last, now);
+      last = now;
+    }
+  }
+
+  std::deque<std::vector<Stall>> stalls_;  // of each cpu
+  std::vector<std::thread> watchers_;
+  std::atomic<bool> ended_ = false;
+};
 
 // When a segment had which size; from the newest on, and those that follow it.
 class Growth {
@@ -89,9 +150,6 @@ class Growth {
     ended_ = true;
     if (looker_.joinable()) looker_.join();
   }
-
-  // The longest that it did not look, since it was not given its cpu. After End.
-  uint64_t longest_pause_ns() const { return longest_pause_; }
 
   // 0: it was never seen of that size.
   uint64_t When(uint64_t epoch, uint64_t size) const {
@@ -111,11 +169,7 @@ class Growth {
     AskForShortTurns();
     Fd fd(open(PathOf(epoch_).c_str(), O_RDONLY | O_CLOEXEC));
     uint64_t size = 0;
-    uint64_t looked = BootNs();
     for (uint64_t step = 0; !ended_; ++step) {
-      const uint64_t now = BootNs();
-      longest_pause_ = std::max(longest_pause_, now - looked);
-      looked = now;
       Fd next;
       struct stat st;
       if (step % 10 == 0 && stat(PathOf(epoch_ + 1).c_str(), &st) == 0) {  // asking is no event
@@ -137,7 +191,6 @@ class Growth {
   const std::string dir_;
   uint64_t epoch_;
   std::vector<Seen> seen_;
-  uint64_t longest_pause_ = 0;
   std::atomic<bool> ended_ = false;
   std::thread looker_;
 };
@@ -170,23 +223,18 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
   }
   const uint64_t first = segments->back().epoch;
   const std::string prefix = absl::StrCat("/cairn-latency/", getpid(), "/");
-  std::vector<uint64_t> begun(count), stolen(count);
+  std::vector<uint64_t> begun(count), chained(count);
+  Stalls stalls;
   Growth growth(dir, first);
   for (uint64_t i = 0; i < count; ++i) {
     const std::string path = absl::StrCat(prefix, i);
-    stolen[i] = StolenTicks();
     begun[i] = BootNs();
     (void)!open(path.c_str(), O_RDONLY);
     SleepUntil(begun[i] + pause_us * 1000);
   }
   sleep(1);
   growth.End();
-  // From the probe before, whose time is this one's backlog, to the first that began behind it.
-  const auto disturbed = [&, at_end = StolenTicks()](uint64_t i, uint64_t until) {
-    const auto next = std::lower_bound(begun.begin(), begun.end(), until) - begun.begin();
-    const auto behind = static_cast<uint64_t>(next);
-    return stolen[i == 0 ? 0 : i - 1] != (behind == count ? at_end : stolen[behind]);
-  };
+  stalls.End();
 
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> ends;  // block: segment, and its byte
   segments = ledger::ListSegments(dir);
@@ -194,8 +242,6 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
     if (segment.epoch >= first) AddBlockEnds(segment, &ends);
   }
   auto reader = ledger::LogReader::Open(dir);
-  std::vector<double> took;
-  uint64_t left_out = 0;
   ledger::LoggedRecord logged;
   while (reader.ok()) {
     const auto end = (*reader)->Next(&logged);
@@ -205,13 +251,23 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
     if (!absl::ConsumePrefix(&number, prefix) || !absl::SimpleAtoi(number, &i) || i >= count)
       continue;
     const auto block = ends.find(logged.block);
-    const uint64_t when =
-        block == ends.end() ? 0 : growth.When(block->second.first, block->second.second);
-    if (when == 0) continue;
-    if (disturbed(i, when)) {
+    if (block != ends.end()) {
+      chained[i] = growth.When(block->second.first, block->second.second);
+    }
+  }
+  const uint64_t pause_ns = pause_us * 1000;
+  std::vector<double> took;
+  uint64_t missing = 0, left_out = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    // A standstill just before leaves a backlog; a short one does not explain a long delay.
+    const uint64_t late = chained[i] == 0 ? pause_ns : chained[i] - begun[i];
+    const uint64_t stalled = stalls.Within(begun[i] - pause_ns, begun[i] + late);
+    if (stalled > 0 && stalled >= late / 4) {
       ++left_out;
+    } else if (chained[i] == 0) {
+      ++missing;
     } else {
-      took.push_back(static_cast<double>(when - begun[i]) / 1000);
+      took.push_back(static_cast<double>(chained[i] - begun[i]) / 1000);
     }
   }
   std::sort(took.begin(), took.end());
@@ -219,10 +275,10 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
     return took.empty() ? 0.0
                         : took[static_cast<size_t>(share * static_cast<double>(took.size() - 1))];
   };
-  printf("{\"found\": %zu, \"missing\": %zu, \"left_out\": %" PRIu64
-         ", \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"not_looked_us\": %.0f}\n",
-         took.size(), count - std::min<size_t>(count, took.size() + left_out), left_out, at(0.5),
-         at(0.99), at(1), static_cast<double>(growth.longest_pause_ns()) / 1000);
+  printf("{\"found\": %zu, \"missing\": %" PRIu64 ", \"left_out\": %" PRIu64
+         ", \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"stall_us\": %.0f}\n",
+         took.size(), missing, left_out, at(0.5), at(0.99), at(1),
+         static_cast<double>(stalls.longest_ns()) / 1000);
   return 0;
 }
 

@@ -67,8 +67,8 @@ def capacity(kind):
 
 def latency(rate=0, agents=5):
     """Syscall to chained record in the file: 500 probes of each agent, beside `rate` opens a second and
-    worker. The median agent's percentiles; of all of them the greatest. Probes during which the host of
-    a virtual machine took a cpu from it are left out; an agent with more of them than others, as a whole."""
+    worker. The median agent's percentiles; of all of them the greatest. Probes during which a cpu stood
+    still (bench_latency) are left out; an agent with more of them than others, as a whole."""
     found = []
     for _ in range(3 * agents):
         one = probes(rate)

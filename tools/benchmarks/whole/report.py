@@ -135,8 +135,8 @@ def add_figure_goals(goals, figures):
                 goals.add(f"syscall to chained record in the file, {load}, {key[:-3]}",
                           probes[key] / 1000, must, stretch, "ms",
                           note="" if key != "max_us" else
-                          f"of {probes['found']}; not found {probes['missing']}, left out for the "
-                          f"host's sake {probes['left_out']}")
+                          f"of {probes['found']}; not found {probes['missing']}, left out as a "
+                          f"cpu stood still {probes['left_out']}")
     if "idle" in figures:
         resting = figures["idle"]
         goals.add("idle agent", 100 * resting["core"], 0.3, 0.1, "% core",
