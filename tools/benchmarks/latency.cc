@@ -215,29 +215,27 @@ void AddBlockEnds(const ledger::SegmentInfo& segment,
   }
 }
 
-int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
-  auto segments = ledger::ListSegments(dir);
-  if (!segments.ok() || segments->empty()) {
-    fprintf(stderr, "bench_latency: no log in %s\n", dir.c_str());
-    return 2;
-  }
-  const uint64_t first = segments->back().epoch;
-  const std::string prefix = absl::StrCat("/cairn-latency/", getpid(), "/");
-  std::vector<uint64_t> begun(count), chained(count);
-  Stalls stalls;
-  Growth growth(dir, first);
-  for (uint64_t i = 0; i < count; ++i) {
-    const std::string path = absl::StrCat(prefix, i);
-    begun[i] = BootNs();
-    (void)!open(path.c_str(), O_RDONLY);
-    SleepUntil(begun[i] + pause_us * 1000);
-  }
-  sleep(1);
-  growth.End();
-  stalls.End();
+// What opened, and what the log says of it.
+struct Probes {
+  std::string prefix;             // of their paths; the number follows
+  std::vector<uint64_t> begun;    // when, of each
+  std::vector<uint64_t> chained;  // when its block was in the file; 0: it was not seen
+};
 
+void Open(uint64_t pause_ns, Probes* probes) {
+  for (size_t i = 0; i < probes->begun.size(); ++i) {
+    const std::string path = absl::StrCat(probes->prefix, i);
+    probes->begun[i] = BootNs();
+    (void)!open(path.c_str(), O_RDONLY);
+    SleepUntil(probes->begun[i] + pause_ns);
+  }
+}
+
+// `first`: the segment that was the newest when they began.
+void FindChained(const std::string& dir, uint64_t first, const Growth& growth, Probes* probes) {
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> ends;  // block: segment, and its byte
-  segments = ledger::ListSegments(dir);
+  const auto segments = ledger::ListSegments(dir);
+  if (!segments.ok()) return;
   for (const ledger::SegmentInfo& segment : *segments) {
     if (segment.epoch >= first) AddBlockEnds(segment, &ends);
   }
@@ -248,26 +246,31 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
     if (!end.ok() || *end != ledger::ReadEnd::kRecord) break;
     absl::string_view number = logged.record->file().path();
     uint64_t i;
-    if (!absl::ConsumePrefix(&number, prefix) || !absl::SimpleAtoi(number, &i) || i >= count)
+    if (!absl::ConsumePrefix(&number, probes->prefix) || !absl::SimpleAtoi(number, &i) ||
+        i >= probes->chained.size()) {
       continue;
+    }
     const auto block = ends.find(logged.block);
     if (block != ends.end()) {
-      chained[i] = growth.When(block->second.first, block->second.second);
+      probes->chained[i] = growth.When(block->second.first, block->second.second);
     }
   }
-  const uint64_t pause_ns = pause_us * 1000;
+}
+
+void Print(const Probes& probes, const Stalls& stalls, uint64_t pause_ns) {
   std::vector<double> took;
   uint64_t missing = 0, left_out = 0;
-  for (uint64_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < probes.begun.size(); ++i) {
+    const uint64_t begun = probes.begun[i], chained = probes.chained[i];
     // A standstill just before leaves a backlog; a short one does not explain a long delay.
-    const uint64_t late = chained[i] == 0 ? pause_ns : chained[i] - begun[i];
-    const uint64_t stalled = stalls.Within(begun[i] - pause_ns, begun[i] + late);
+    const uint64_t late = chained == 0 ? pause_ns : chained - begun;
+    const uint64_t stalled = stalls.Within(begun - pause_ns, begun + late);
     if (stalled > 0 && stalled >= late / 4) {
       ++left_out;
-    } else if (chained[i] == 0) {
+    } else if (chained == 0) {
       ++missing;
     } else {
-      took.push_back(static_cast<double>(chained[i] - begun[i]) / 1000);
+      took.push_back(static_cast<double>(late) / 1000);
     }
   }
   std::sort(took.begin(), took.end());
@@ -279,6 +282,27 @@ int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
          ", \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"stall_us\": %.0f}\n",
          took.size(), missing, left_out, at(0.5), at(0.99), at(1),
          static_cast<double>(stalls.longest_ns()) / 1000);
+}
+
+int Run(const std::string& dir, uint64_t count, uint64_t pause_us) {
+  const auto segments = ledger::ListSegments(dir);
+  if (!segments.ok() || segments->empty()) {
+    fprintf(stderr, "bench_latency: no log in %s\n", dir.c_str());
+    return 2;
+  }
+  const uint64_t first = segments->back().epoch;
+  const uint64_t pause_ns = pause_us * 1000;
+  Probes probes = {.prefix = absl::StrCat("/cairn-latency/", getpid(), "/"),
+                   .begun = std::vector<uint64_t>(count),
+                   .chained = std::vector<uint64_t>(count)};
+  Stalls stalls;
+  Growth growth(dir, first);
+  Open(pause_ns, &probes);
+  sleep(1);
+  growth.End();
+  stalls.End();
+  FindChained(dir, first, growth, &probes);
+  Print(probes, stalls, pause_ns);
   return 0;
 }
 

@@ -68,7 +68,8 @@ def capacity(kind):
 def latency(rate=0, agents=5):
     """Syscall to chained record in the file: 500 probes of each agent, beside `rate` opens a second and
     worker. The median agent's percentiles; of all of them the greatest. Probes during which a cpu stood
-    still (bench_latency) are left out; an agent with more of them than others, as a whole."""
+    still (bench_latency) are left out; an agent with more of them than others, as a whole. None: of
+    three times as many agents too few were left."""
     found = []
     for _ in range(3 * agents):
         one = probes(rate)

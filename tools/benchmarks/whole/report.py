@@ -68,6 +68,9 @@ class Goals:
         verdict = "met" if high <= must else "MISSED" if low > must else self.UNDECIDED
         self.rows.append((what, value, must, None, unit, verdict, f"95 %: {low:.1f} to {high:.1f}"))
 
+    def add_unknown(self, what, must, unit, note):
+        self.rows.append((what, float("nan"), must, None, unit, self.UNDECIDED, note))
+
     def print(self):
         print(f"{'figure':<66}{'today':>10}{'must':>10}{'stretch':>10}")
         for what, value, must, stretch, unit, verdict, note in self.rows:
@@ -129,14 +132,18 @@ def add_figure_goals(goals, figures):
                               100 - 100 / statistics.median(figures[work]),
                               100 - 100 / low, 100 - 100 / high, 3, "%")
     for name, load in (("latency quiet", "quiet"), ("latency busy", "at 80 % of the capacity")):
-        if figures.get(name):
-            probes = figures[name]
-            for key, must, stretch in (("p50_us", 1, None), ("p99_us", 3, 1.5), ("max_us", 15, None)):
-                goals.add(f"syscall to chained record in the file, {load}, {key[:-3]}",
-                          probes[key] / 1000, must, stretch, "ms",
-                          note="" if key != "max_us" else
-                          f"of {probes['found']}; not found {probes['missing']}, left out as a "
-                          f"cpu stood still {probes['left_out']}")
+        if name not in figures:
+            continue
+        probes = figures[name]
+        for key, must, stretch in (("p50_us", 1, None), ("p99_us", 3, 1.5), ("max_us", 15, None)):
+            what = f"syscall to chained record in the file, {load}, {key[:-3]}"
+            if probes is None:
+                goals.add_unknown(what, must, "ms", "the cpus stood still too often")
+                continue
+            goals.add(what, probes[key] / 1000, must, stretch, "ms",
+                      note="" if key != "max_us" else
+                      f"of {probes['found']}; not found {probes['missing']}, left out as a cpu "
+                      f"stood still {probes['left_out']}")
     if "idle" in figures:
         resting = figures["idle"]
         goals.add("idle agent", 100 * resting["core"], 0.3, 0.1, "% core",
